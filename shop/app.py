@@ -1,0 +1,96 @@
+"""Puts the house together, and does nothing else."""
+
+import re
+import secrets
+from datetime import timedelta
+
+import structlog
+from flask import Flask, Response, g, request
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from shop.articles.placement import PlacementSigner
+from shop.config import Settings
+from shop.db import Database, engine_options, prepare
+from shop.payments.gateway import Gateway
+from shop.schema import resource_folder
+from shop.web import admin, csrf, embed, errors, headers, health, limits, pages, storefront, webhooks
+from shop.web.assets import STATIC
+from shop.web.house import House, db
+
+log = structlog.get_logger(__name__)
+
+
+def create_app(settings: Settings, gateway: Gateway | None = None) -> Flask:
+    """The shop as a WSGI app. `gateway` replaces the one that the settings describe (other time-outs in tests)."""
+    app = Flask("shop", template_folder=str(resource_folder("templates")), static_folder=str(STATIC))
+    app.config.update(_flask_config(settings))
+    app.jinja_env.trim_blocks = True
+    app.jinja_env.lstrip_blocks = True
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+
+    db.init_app(app)
+    with app.app_context():
+        database = Database(prepare(db.engine))
+    app.extensions["understory"] = House(
+        settings=settings,
+        database=database,
+        gateway=gateway or Gateway(settings),
+        placements=PlacementSigner(settings.secret_keys, settings.shop_publisher_hosts),
+    )
+
+    _name_requests(app)
+    headers.protect(app, settings)
+    csrf.protect(app)
+    limits.protect(app, settings)
+    errors.register(app)
+    pages.register(app, settings)
+    health.register(app)
+    for door in (storefront, embed, admin, webhooks):
+        door.register(app)
+    if settings.shop_proxies:
+        hops = settings.shop_proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+    return app
+
+
+def _flask_config(settings: Settings) -> dict[str, object]:
+    secure = settings.is_https
+    return {
+        "SECRET_KEY": settings.secret_keys[0],
+        "SECRET_KEY_FALLBACKS": list(settings.secret_keys[1:]),
+        "SQLALCHEMY_ENGINES": {"default": engine_options(settings.database_url)},
+        # __Host- cookies exist over https only: bound to this very host, path / and no other.
+        "SESSION_COOKIE_NAME": "__Host-session" if secure else "session",
+        "SESSION_COOKIE_SECURE": secure,
+        "SESSION_COOKIE_HTTPONLY": True,
+        "SESSION_COOKIE_SAMESITE": "Lax",
+        "SESSION_COOKIE_PATH": "/",
+        "PERMANENT_SESSION_LIFETIME": timedelta(hours=12),
+        "SEND_FILE_MAX_AGE_DEFAULT": timedelta(days=365),
+        "MAX_CONTENT_LENGTH": 64 * 1024 * 1024,
+        "MAX_FORM_MEMORY_SIZE": 1024 * 1024,
+        "MAX_FORM_PARTS": 2000,
+        "WTF_CSRF_TIME_LIMIT": 12 * 3600,
+        "WTF_CSRF_SSL_STRICT": False,
+        "PROPAGATE_EXCEPTIONS": False,
+    }
+
+
+def _name_requests(app: Flask) -> None:
+    """Give every request an id, its own or the one the proxy sent, on its answer and on every line it logs."""
+
+    @app.before_request
+    def _begin() -> None:
+        given = request.headers.get("X-Request-Id", "")
+        g.request_id = given if re.fullmatch(r"[\w-]{8,64}", given) else secrets.token_hex(8)
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=g.request_id)
+
+    @app.after_request
+    def _end(response: Response) -> Response:
+        response.headers["X-Request-Id"] = g.get("request_id", "")
+        if response.status_code >= 400:
+            # The path without its query, and without what follows /orders/: both can open somebody's order or cart.
+            shown = re.sub(r"^(/orders|/cart/handover)/.*", r"\1/…", request.path)
+            log.info("answered", method=request.method, path=shown, status=response.status_code)
+        return response

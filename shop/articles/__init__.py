@@ -1,0 +1,1 @@
+"""Stories: their canonical addresses, and the signed placement tokens that carry a story along to the order."""

@@ -1,0 +1,347 @@
+"""Changing a cart and reading it. Verbs take a session and never commit.
+
+A cart is found by its handle, an unguessable text that the reader's browser (or the publisher's page, for an embed) keeps.
+"""
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.orm import Session
+
+from shop.cart.models import Cart, CartHandover, CartLine
+from shop.catalog.models import Product, ProductImage, Variant
+from shop.catalog.stock import full_title
+from shop.db import changed_rows, insert_once, now
+from shop.errors import BadQuantity, CartFull, NotFound, OutOfStock
+from shop.money import Money
+
+MAX_LINES = 50
+HANDOVER_LIFE = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True)
+class CartLineView:
+    """A line as the cart shows it now. `problem` says what keeps it from being bought, in words for the reader."""
+
+    id: int
+    variant_id: int
+    product_title: str
+    variant_title: str
+    slug: str
+    sku: str
+    unit_price: Money
+    seen_price: Money
+    quantity: int
+    available: int
+    on_sale: bool
+    picture_key: str
+    picture_alt: str
+    weight_grams: int
+    article_id: int | None
+    placement: str
+
+    @property
+    def title(self) -> str:
+        return full_title(self.product_title, self.variant_title)
+
+    @property
+    def total(self) -> Money:
+        return self.unit_price * self.quantity
+
+    @property
+    def price_changed(self) -> bool:
+        return self.unit_price != self.seen_price
+
+    @property
+    def problem(self) -> str:
+        if not self.on_sale:
+            return f"{self.title} is no longer on sale."
+        if self.quantity > self.available:
+            return str(OutOfStock(self.variant_id, self.title, self.quantity, self.available))
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class CartView:
+    """A cart with prices of this moment. `id` is None for a reader who has no cart yet."""
+
+    id: int | None
+    lines: tuple[CartLineView, ...]
+    currency: str
+    country: str | None = None
+
+    @property
+    def subtotal(self) -> Money:
+        return sum((line.total for line in self.lines), Money(0, self.currency))
+
+    @property
+    def pieces(self) -> int:
+        return sum(line.quantity for line in self.lines)
+
+    @property
+    def price_changed(self) -> bool:
+        return any(line.price_changed for line in self.lines)
+
+    @property
+    def digest(self) -> str:
+        """Names exactly what would be bought and for how much; two checkouts with one digest are the same checkout."""
+        text = ";".join(
+            f"{line.variant_id}x{line.quantity}@{line.unit_price.minor}~{line.article_id or 0}" for line in self.lines
+        )
+        return hashlib.sha256(f"{self.currency}|{self.country}|{text}".encode()).hexdigest()
+
+
+def digest_of(handle: str) -> str:
+    """What is stored of a handle or ticket."""
+    return hashlib.sha256(handle.encode()).hexdigest()
+
+
+def new_handle() -> str:
+    """A fresh handle with 192 random bits."""
+    return secrets.token_urlsafe(24)
+
+
+def find_cart(session: Session, handle: str | None) -> int | None:
+    """The id of the cart with this handle, or None: an unknown or tampered handle is no cart."""
+    if not handle or len(handle) > 100:
+        return None
+    return session.scalar(select(Cart.id).where(Cart.handle_digest == digest_of(handle)))
+
+
+def open_cart(session: Session, handle: str) -> int:
+    """The id of the cart with this handle, which is made if it is not there."""
+    insert_once(session, Cart, {"handle_digest": digest_of(handle)})
+    return session.scalars(select(Cart.id).where(Cart.handle_digest == digest_of(handle))).one()
+
+
+def express_cart(session: Session, key: str, handle: str) -> int:
+    """The cart of one press of "Buy now". The same `key` finds the same cart, so a double click buys once.
+
+    `handle` is the handle of the cart if it is new; pass one derived from `key`, so that both presses know it.
+    """
+    insert_once(session, Cart, {"handle_digest": digest_of(handle), "express_key": digest_of(key)})
+    return session.scalars(select(Cart.id).where(Cart.express_key == digest_of(key))).one()
+
+
+def _check_quantity(quantity: int, limit: int) -> None:
+    if not 1 <= quantity <= limit:
+        raise BadQuantity(limit)
+
+
+def _offer(session: Session, variant_id: int, moment: datetime) -> tuple[int, int, str]:
+    """Price, available pieces and name of a variant on sale; NotFound otherwise."""
+    row = session.execute(
+        select(Variant, Product).join(Product, Product.id == Variant.product_id).where(Variant.id == variant_id)
+    ).one_or_none()
+    if row is None or not on_sale(row[1], row[0], moment):
+        raise NotFound("product")
+    variant, product = row
+    return variant.price_minor, variant.available, full_title(product.title, variant.title)
+
+
+def on_sale(product: Product, variant: Variant, moment: datetime) -> bool:
+    """Whether a reader may buy this variant at `moment`, stock aside."""
+    return (
+        product.status == "active"
+        and variant.active
+        and (product.publish_at is None or product.publish_at <= moment)
+        and (product.unpublish_at is None or moment < product.unpublish_at)
+    )
+
+
+def add_to_cart(
+    session: Session,
+    cart_id: int,
+    variant_id: int,
+    quantity: int,
+    *,
+    limit: int,
+    article_id: int | None = None,
+    placement: str = "",
+) -> int:
+    """Add `quantity` pieces of a variant, on top of what the cart holds of it from the same story. Returns the line's id.
+
+    Raises BadQuantity, NotFound (not on sale), OutOfStock (more than is available, counting the cart's other lines of the
+    variant) and CartFull. Nothing is reserved: that happens at checkout.
+    """
+    _check_quantity(quantity, limit)
+    price, available, title = _offer(session, variant_id, now())
+    _lock(session, cart_id)
+    held = session.execute(
+        select(
+            func.count(), func.coalesce(func.sum(CartLine.quantity).filter(CartLine.variant_id == variant_id), 0)
+        ).where(CartLine.cart_id == cart_id)
+    ).one()
+    wanted = held[1] + quantity
+    if wanted > available:
+        raise OutOfStock(variant_id, title, wanted, available)
+    if wanted > limit:
+        raise BadQuantity(limit)
+    key = f"{variant_id}:{article_id or 0}"
+    fresh = {
+        "cart_id": cart_id,
+        "variant_id": variant_id,
+        "article_id": article_id,
+        "source_key": key,
+        "quantity": quantity,
+        "seen_price_minor": price,
+        "placement": placement[:40],
+    }
+    same_line = (CartLine.cart_id == cart_id, CartLine.source_key == key)
+    if held[0] >= MAX_LINES and not session.scalar(select(CartLine.id).where(*same_line)):
+        raise CartFull(MAX_LINES)
+    if not insert_once(session, CartLine, fresh):
+        session.execute(
+            update(CartLine).where(*same_line).values(quantity=CartLine.quantity + quantity, seen_price_minor=price)
+        )
+    return session.scalars(select(CartLine.id).where(*same_line)).one()
+
+
+def _lock(session: Session, cart_id: int) -> None:
+    """Writers of one cart take turns; this also keeps the cart from being swept as abandoned."""
+    session.execute(update(Cart).where(Cart.id == cart_id).values(updated_at=now()))
+
+
+def change_quantity(session: Session, cart_id: int, line_id: int, quantity: int, *, limit: int) -> None:
+    """Set a line's quantity. Raises as `add_to_cart`, and NotFound for a line that is not of this cart."""
+    _check_quantity(quantity, limit)
+    _lock(session, cart_id)
+    line = session.scalars(select(CartLine).where(CartLine.id == line_id, CartLine.cart_id == cart_id)).one_or_none()
+    if line is None:
+        raise NotFound("line of your cart")
+    _, available, title = _offer(session, line.variant_id, now())
+    others = session.scalar(
+        select(func.coalesce(func.sum(CartLine.quantity), 0)).where(
+            CartLine.cart_id == cart_id, CartLine.variant_id == line.variant_id, CartLine.id != line_id
+        )
+    )
+    wanted = quantity + int(others or 0)
+    if wanted > available:
+        raise OutOfStock(line.variant_id, title, wanted, available)
+    line.quantity = quantity
+    session.flush()
+
+
+def remove_line(session: Session, cart_id: int, line_id: int) -> None:
+    """Take a line out. A line that is not there is as good as removed."""
+    _lock(session, cart_id)
+    session.execute(delete(CartLine).where(CartLine.id == line_id, CartLine.cart_id == cart_id))
+
+
+def choose_country(session: Session, cart_id: int, country: str) -> None:
+    """Remember where the cart is to be shipped (ISO 3166-1 alpha-2)."""
+    session.execute(update(Cart).where(Cart.id == cart_id).values(country=country, updated_at=now()))
+
+
+def empty_cart(session: Session, cart_id: int) -> None:
+    """Take every line out, after the cart has been paid for."""
+    session.execute(delete(CartLine).where(CartLine.cart_id == cart_id))
+
+
+def accept_prices(session: Session, cart_id: int) -> None:
+    """The reader has been shown the prices of now: remember them, so that the next change is said again."""
+    current = select(Variant.price_minor).where(Variant.id == CartLine.variant_id).scalar_subquery()
+    session.execute(
+        update(CartLine)
+        .where(CartLine.cart_id == cart_id)
+        .values(seen_price_minor=current)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def view_cart(session: Session, cart_id: int | None, currency: str) -> CartView:
+    """The cart with today's prices and stock. Two statements."""
+    if cart_id is None:
+        return CartView(None, (), currency)
+    first_picture = (
+        select(ProductImage.id)
+        .where(ProductImage.product_id == Product.id)
+        .order_by(ProductImage.position, ProductImage.id)
+        .limit(1)
+        .correlate(Product)
+        .scalar_subquery()
+    )
+    moment = now()
+    country = session.scalar(select(Cart.country).where(Cart.id == cart_id))
+    rows = session.execute(
+        select(CartLine, Variant, Product, ProductImage.key, ProductImage.alt)
+        .join(Variant, Variant.id == CartLine.variant_id)
+        .join(Product, Product.id == Variant.product_id)
+        .outerjoin(ProductImage, ProductImage.id == first_picture)
+        .where(CartLine.cart_id == cart_id)
+        .order_by(CartLine.id)
+    ).all()
+    lines = tuple(
+        CartLineView(
+            id=line.id,
+            variant_id=variant.id,
+            product_title=product.title,
+            variant_title=variant.title,
+            slug=product.slug,
+            sku=variant.sku,
+            unit_price=Money(variant.price_minor, product.currency),
+            seen_price=Money(line.seen_price_minor, product.currency),
+            quantity=line.quantity,
+            available=max(variant.available, 0),
+            on_sale=on_sale(product, variant, moment),
+            picture_key=key or "",
+            picture_alt=alt or "",
+            weight_grams=variant.weight_grams,
+            article_id=line.article_id,
+            placement=line.placement,
+        )
+        for line, variant, product, key, alt in rows
+    )
+    return CartView(cart_id, lines, currency, country)
+
+
+def adopt(session: Session, into_cart_id: int, from_cart_id: int, *, limit: int) -> None:
+    """Move the lines of one cart into another; what both hold is added up, capped by `limit` a line."""
+    if into_cart_id == from_cart_id:
+        return
+    for cart_id in sorted((into_cart_id, from_cart_id)):
+        _lock(session, cart_id)
+    moving = session.scalars(select(CartLine).where(CartLine.cart_id == from_cart_id).order_by(CartLine.id)).all()
+    held = {
+        line.source_key: line
+        for line in session.scalars(select(CartLine).where(CartLine.cart_id == into_cart_id)).all()
+    }
+    for line in moving:
+        twin = held.get(line.source_key)
+        if twin is not None:
+            twin.quantity = min(twin.quantity + line.quantity, limit)
+            session.delete(line)
+        elif len(held) < MAX_LINES:
+            line.cart_id = into_cart_id
+            held[line.source_key] = line
+    session.flush()
+
+
+def offer_handover(session: Session, cart_id: int) -> str:
+    """A ticket with which the shop's own page may adopt this cart, once, within ten minutes."""
+    ticket = secrets.token_urlsafe(24)
+    session.add(CartHandover(ticket_digest=digest_of(ticket), cart_id=cart_id, expires_at=now() + HANDOVER_LIFE))
+    session.flush()
+    return ticket
+
+
+def redeem_handover(session: Session, ticket: str) -> int | None:
+    """The cart behind a ticket, which this call uses up; None if it was used, is too old, or never was."""
+    moment = now()
+    used = changed_rows(
+        session,
+        update(CartHandover)
+        .where(
+            CartHandover.ticket_digest == digest_of(ticket),
+            CartHandover.used_at.is_(None),
+            CartHandover.expires_at > moment,
+        )
+        .values(used_at=moment)
+        .execution_options(synchronize_session=False),
+    )
+    if not used:
+        return None
+    return session.scalar(select(CartHandover.cart_id).where(CartHandover.ticket_digest == digest_of(ticket)))

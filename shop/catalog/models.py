@@ -1,0 +1,197 @@
+"""Tables of the catalogue: products, their options and variants, pictures, and the ledger of stock."""
+
+from datetime import datetime
+
+from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, Integer, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from shop.db import Base, now
+
+PRODUCT_STATUSES = ("draft", "active", "archived")
+MOVEMENT_KINDS = ("receive", "adjust", "sale", "restock")
+
+
+class CatalogueClock(Base):
+    """One row whose `version` grows with every change to what readers see; caches compare it instead of guessing."""
+
+    __tablename__ = "catalogue_clock"
+    __table_args__ = (CheckConstraint("id = 1", name="single_row"),)
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    version: Mapped[int] = mapped_column(default=1)
+
+
+class Product(Base):
+    """Something the newsroom sells. `description_html` is `description` rendered and sanitised when it was saved."""
+
+    __tablename__ = "products"
+    __table_args__ = (
+        CheckConstraint("status IN ('draft', 'active', 'archived')", name="status_known"),
+        CheckConstraint(
+            "unpublish_at IS NULL OR publish_at IS NULL OR unpublish_at > publish_at", name="window_ordered"
+        ),
+        Index("ix_products_shelf", "status", "position", "id"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    slug: Mapped[str] = mapped_column(String(80), unique=True)
+    title: Mapped[str] = mapped_column(String(140))
+    tagline: Mapped[str] = mapped_column(String(200), default="")
+    description: Mapped[str] = mapped_column(Text, default="")
+    description_html: Mapped[str] = mapped_column(Text, default="")
+    currency: Mapped[str] = mapped_column(String(3))
+    status: Mapped[str] = mapped_column(String(10), default="draft")
+    publish_at: Mapped[datetime | None]
+    unpublish_at: Mapped[datetime | None]
+    position: Mapped[int] = mapped_column(default=0)
+    version: Mapped[int] = mapped_column(default=1)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    updated_at: Mapped[datetime] = mapped_column(default=now, onupdate=now)
+
+    options: Mapped[list["ProductOption"]] = relationship(
+        back_populates="product", order_by="ProductOption.position", cascade="all, delete-orphan", lazy="raise"
+    )
+    variants: Mapped[list["Variant"]] = relationship(
+        back_populates="product", order_by="Variant.position, Variant.id", cascade="all, delete-orphan", lazy="raise"
+    )
+    images: Mapped[list["ProductImage"]] = relationship(
+        back_populates="product",
+        order_by="ProductImage.position, ProductImage.id",
+        cascade="all, delete-orphan",
+        lazy="raise",
+    )
+
+    __mapper_args__ = {"version_id_col": version}  # noqa: RUF012
+
+
+class ProductOption(Base):
+    """A way in which a product's variants differ: "Size", "Colour"."""
+
+    __tablename__ = "product_options"
+    __table_args__ = (UniqueConstraint("product_id", "name"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    product_id: Mapped[int] = mapped_column(ForeignKey("products.id", ondelete="CASCADE"))
+    name: Mapped[str] = mapped_column(String(40))
+    position: Mapped[int] = mapped_column(default=0)
+
+    product: Mapped[Product] = relationship(back_populates="options", lazy="raise")
+    values: Mapped[list["OptionValue"]] = relationship(
+        back_populates="option", order_by="OptionValue.position", cascade="all, delete-orphan", lazy="raise"
+    )
+
+
+class OptionValue(Base):
+    """One choice of an option: "M", "Black"."""
+
+    __tablename__ = "option_values"
+    __table_args__ = (UniqueConstraint("option_id", "value"), UniqueConstraint("option_id", "id"))
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    option_id: Mapped[int] = mapped_column(ForeignKey("product_options.id", ondelete="CASCADE"))
+    value: Mapped[str] = mapped_column(String(40))
+    position: Mapped[int] = mapped_column(default=0)
+
+    option: Mapped[ProductOption] = relationship(back_populates="values", lazy="raise")
+
+
+class Variant(Base):
+    """What is actually bought: one SKU. `on_hand` counts pieces in the store room, `reserved` those promised to open orders.
+
+    Only `shop.catalog.stock` writes the two counters. `title` repeats the option values ("Black / M"; empty without options),
+    `choice_key` their ids, so that one combination exists once.
+    """
+
+    __tablename__ = "variants"
+    __table_args__ = (
+        UniqueConstraint("product_id", "choice_key"),
+        CheckConstraint("price_minor >= 0", name="price_not_negative"),
+        CheckConstraint("weight_grams >= 0", name="weight_not_negative"),
+        CheckConstraint("on_hand >= 0", name="on_hand_not_negative"),
+        CheckConstraint("reserved >= 0", name="reserved_not_negative"),
+        CheckConstraint("reserved <= on_hand", name="reserved_within_on_hand"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    product_id: Mapped[int] = mapped_column(ForeignKey("products.id", ondelete="CASCADE"))
+    sku: Mapped[str] = mapped_column(String(64), unique=True)
+    title: Mapped[str] = mapped_column(String(140), default="")
+    choice_key: Mapped[str] = mapped_column(String(80), default="")
+    price_minor: Mapped[int]
+    weight_grams: Mapped[int] = mapped_column(default=0)
+    on_hand: Mapped[int] = mapped_column(default=0)
+    reserved: Mapped[int] = mapped_column(default=0)
+    active: Mapped[bool] = mapped_column(default=True)
+    position: Mapped[int] = mapped_column(default=0)
+
+    product: Mapped[Product] = relationship(back_populates="variants", lazy="raise")
+    choices: Mapped[list["VariantChoice"]] = relationship(
+        back_populates="variant", cascade="all, delete-orphan", lazy="raise"
+    )
+
+    @property
+    def available(self) -> int:
+        """Pieces that can still be promised."""
+        return self.on_hand - self.reserved
+
+
+class VariantChoice(Base):
+    """The value a variant has for one option; one value for each option, and only a value of that option."""
+
+    __tablename__ = "variant_choices"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["option_id", "value_id"], ["option_values.option_id", "option_values.id"], ondelete="CASCADE"
+        ),
+    )
+
+    variant_id: Mapped[int] = mapped_column(ForeignKey("variants.id", ondelete="CASCADE"), primary_key=True)
+    option_id: Mapped[int] = mapped_column(primary_key=True)
+    value_id: Mapped[int]
+
+    variant: Mapped[Variant] = relationship(back_populates="choices", lazy="raise")
+    value: Mapped[OptionValue] = relationship(lazy="raise", viewonly=True)
+
+
+class ProductImage(Base):
+    """A picture. `key` is the digest of the original file; the sizes made of it lie under that name in the media folder."""
+
+    __tablename__ = "product_images"
+    __table_args__ = (
+        CheckConstraint("width > 0 AND height > 0", name="size_known"),
+        Index("ix_product_images_product_id_position", "product_id", "position"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    product_id: Mapped[int] = mapped_column(ForeignKey("products.id", ondelete="CASCADE"))
+    value_id: Mapped[int | None] = mapped_column(ForeignKey("option_values.id", ondelete="SET NULL"))
+    key: Mapped[str] = mapped_column(String(64))
+    alt: Mapped[str] = mapped_column(String(300), default="")
+    width: Mapped[int]
+    height: Mapped[int]
+    position: Mapped[int] = mapped_column(default=0)
+
+    product: Mapped[Product] = relationship(back_populates="images", lazy="raise")
+
+
+class StockMovement(Base):
+    """One line of the stock ledger: pieces in (positive) or out (negative). The lines of a variant add up to `on_hand`.
+
+    `reference` names what caused it (an order's number); a cause moves a variant's stock once for each kind.
+    """
+
+    __tablename__ = "stock_movements"
+    __table_args__ = (
+        CheckConstraint("pieces <> 0", name="moves_something"),
+        CheckConstraint("kind IN ('receive', 'adjust', 'sale', 'restock')", name="kind_known"),
+        UniqueConstraint("variant_id", "kind", "reference"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    variant_id: Mapped[int] = mapped_column(ForeignKey("variants.id", ondelete="RESTRICT"))
+    pieces: Mapped[int]
+    kind: Mapped[str] = mapped_column(String(10))
+    reason: Mapped[str] = mapped_column(String(200), default="")
+    reference: Mapped[str | None] = mapped_column(String(80))
+    actor: Mapped[str] = mapped_column(String(120), default="")
+    at: Mapped[datetime] = mapped_column(default=now)

@@ -1,0 +1,301 @@
+"""What readers see of the catalogue, as frozen values, read in as few statements as can be.
+
+Titles, texts, options and pictures change rarely, so a process keeps them (`Showcase`) until the catalogue's version says
+otherwise. Stock changes with every order, so it is asked each time, in the same statement that asks for the version.
+"""
+
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from sqlalchemy import and_, bindparam, false, func, or_, select
+from sqlalchemy.orm import Session, selectinload
+
+from shop.catalog.models import CatalogueClock, Product, ProductImage, ProductOption, Variant
+from shop.db import now
+from shop.money import Money
+
+KEPT_PRODUCTS = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class PictureView:
+    """A picture: `key` names its files, `value_id` the option value (a colour) it shows, if it shows one."""
+
+    key: str
+    alt: str
+    width: int
+    height: int
+    value_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ValueView:
+    """One choice of an option."""
+
+    id: int
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class OptionView:
+    """An option with its choices in order."""
+
+    id: int
+    name: str
+    values: tuple[ValueView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class VariantView:
+    """A variant; `available` is the number of pieces that can be promised now, `choice_ids` its option values' ids."""
+
+    id: int
+    sku: str
+    title: str
+    price_minor: int
+    choice_ids: tuple[int, ...]
+    available: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProductView:
+    """A product as readers see it now. `version` identifies everything but the stock."""
+
+    id: int
+    slug: str
+    title: str
+    tagline: str
+    description_html: str
+    currency: str
+    options: tuple[OptionView, ...]
+    variants: tuple[VariantView, ...]
+    pictures: tuple[PictureView, ...]
+    version: int
+    publish_at: datetime | None
+    unpublish_at: datetime | None
+    status: str
+
+    @property
+    def price_from(self) -> Money:
+        """The lowest price among its variants."""
+        return Money(min((variant.price_minor for variant in self.variants), default=0), self.currency)
+
+    @property
+    def has_one_price(self) -> bool:
+        return len({variant.price_minor for variant in self.variants}) <= 1
+
+    @property
+    def sold_out(self) -> bool:
+        return all(variant.available <= 0 for variant in self.variants)
+
+    @property
+    def stock_key(self) -> tuple[bool, ...]:
+        """Which variants can be bought; together with `version` the key of anything rendered from this view."""
+        return tuple(variant.available > 0 for variant in self.variants)
+
+    def variant(self, variant_id: int) -> VariantView | None:
+        return next((variant for variant in self.variants if variant.id == variant_id), None)
+
+    def variant_of(self, value_ids: frozenset[int]) -> VariantView | None:
+        """The variant with exactly these option values."""
+        return next((variant for variant in self.variants if frozenset(variant.choice_ids) == value_ids), None)
+
+    def on_sale_at(self, moment: datetime) -> bool:
+        """Whether readers may see it: active, and inside its window."""
+        return (
+            self.status == "active"
+            and (self.publish_at is None or self.publish_at <= moment)
+            and (self.unpublish_at is None or moment < self.unpublish_at)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A product as the list shows it."""
+
+    id: int
+    slug: str
+    title: str
+    tagline: str
+    price_minor: int
+    has_one_price: bool
+    currency: str
+    sold_out: bool
+    picture: PictureView | None
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """One page of the list, and the cursor of the next one (None at the end)."""
+
+    cards: tuple[Card, ...]
+    next_cursor: str | None
+
+
+_PULSE = (
+    select(CatalogueClock.version, Variant.id, Variant.on_hand - Variant.reserved)
+    .select_from(CatalogueClock)
+    .outerjoin(Product, Product.slug == bindparam("slug"))
+    .outerjoin(Variant, and_(Variant.product_id == Product.id, Variant.active))
+)
+
+
+class Showcase:
+    """The products that this process has read, kept until the catalogue's version moves on. Safe between threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._version = 0
+        self._kept: OrderedDict[str, ProductView | None] = OrderedDict()
+
+    def product(self, session: Session, slug: str, moment: datetime | None = None) -> ProductView | None:
+        """The product on sale under `slug` at `moment` (now), with its stock of this instant; None if there is none.
+
+        One statement when the product is known here, five when it is not.
+        """
+        rows = session.execute(_PULSE, {"slug": slug}).all()
+        version = rows[0][0] if rows else 0
+        available = {row[1]: row[2] for row in rows}
+        view = self._recall(session, slug, version)
+        if view is None or not view.on_sale_at(moment or now()):
+            return None
+        stocked = tuple(replace(v, available=available[v.id]) for v in view.variants if v.id in available)
+        return replace(view, variants=stocked) if stocked else None
+
+    def _recall(self, session: Session, slug: str, version: int) -> ProductView | None:
+        with self._lock:
+            if version != self._version:
+                self._kept.clear()
+                self._version = version
+            elif slug in self._kept:
+                self._kept.move_to_end(slug)
+                return self._kept[slug]
+        view = _read(session, slug, version)
+        with self._lock:
+            # A slug that does not exist is not kept: strangers could fill the memory with invented ones.
+            if view is not None and version == self._version:
+                self._kept[slug] = view
+                while len(self._kept) > KEPT_PRODUCTS:
+                    self._kept.popitem(last=False)
+        return view
+
+
+def _read(session: Session, slug: str, version: int) -> ProductView | None:
+    product = session.scalars(
+        select(Product)
+        .where(Product.slug == slug)
+        .options(
+            selectinload(Product.options).selectinload(ProductOption.values),
+            selectinload(Product.variants.and_(Variant.active)).selectinload(Variant.choices),
+            selectinload(Product.images),
+        )
+        .execution_options(populate_existing=True)
+    ).one_or_none()
+    if product is None:
+        return None
+    return ProductView(
+        id=product.id,
+        slug=product.slug,
+        title=product.title,
+        tagline=product.tagline,
+        description_html=product.description_html,
+        currency=product.currency,
+        options=tuple(
+            OptionView(o.id, o.name, tuple(ValueView(v.id, v.value) for v in o.values)) for o in product.options
+        ),
+        variants=tuple(
+            VariantView(v.id, v.sku, v.title, v.price_minor, tuple(sorted(c.value_id for c in v.choices)), v.available)
+            for v in product.variants
+        ),
+        pictures=tuple(PictureView(i.key, i.alt, i.width, i.height, i.value_id) for i in product.images),
+        version=version,
+        publish_at=product.publish_at,
+        unpublish_at=product.unpublish_at,
+        status=product.status,
+    )
+
+
+def shelf(session: Session, after: str | None = None, limit: int = 12, moment: datetime | None = None) -> Shelf:
+    """One page of what is on sale at `moment` (now), in the staff's order, after the cursor. One statement.
+
+    The cursor is "position.id" of the last product shown; one that is not of that form begins at the start.
+    """
+    moment = moment or now()
+    first_picture = (
+        select(ProductImage.id)
+        .where(ProductImage.product_id == Product.id)
+        .order_by(ProductImage.position, ProductImage.id)
+        .limit(1)
+        .correlate(Product)
+        .scalar_subquery()
+    )
+    offer = (
+        select(
+            Variant.product_id,
+            func.min(Variant.price_minor).label("lowest"),
+            func.max(Variant.price_minor).label("highest"),
+            func.max(Variant.on_hand - Variant.reserved).label("best_stock"),
+        )
+        .where(Variant.active)
+        .group_by(Variant.product_id)
+        .subquery()
+    )
+    cursor = _cursor(after)
+    beyond = (
+        or_(Product.position > cursor[0], and_(Product.position == cursor[0], Product.id > cursor[1]))
+        if cursor
+        else ~false()
+    )
+    rows = session.execute(
+        select(
+            Product.id,
+            Product.slug,
+            Product.title,
+            Product.tagline,
+            Product.currency,
+            Product.position,
+            offer.c.lowest,
+            offer.c.highest,
+            offer.c.best_stock,
+            ProductImage.key,
+            ProductImage.alt,
+            ProductImage.width,
+            ProductImage.height,
+            ProductImage.value_id,
+        )
+        .join(offer, offer.c.product_id == Product.id)
+        .outerjoin(ProductImage, ProductImage.id == first_picture)
+        .where(
+            Product.status == "active",
+            or_(Product.publish_at.is_(None), Product.publish_at <= moment),
+            or_(Product.unpublish_at.is_(None), Product.unpublish_at > moment),
+            beyond,
+        )
+        .order_by(Product.position, Product.id)
+        .limit(limit + 1)
+    ).all()
+    cards = tuple(
+        Card(
+            id=row.id,
+            slug=row.slug,
+            title=row.title,
+            tagline=row.tagline,
+            price_minor=row.lowest,
+            has_one_price=row.lowest == row.highest,
+            currency=row.currency,
+            sold_out=row.best_stock <= 0,
+            picture=PictureView(row.key, row.alt, row.width, row.height, row.value_id) if row.key else None,
+        )
+        for row in rows[:limit]
+    )
+    last = rows[limit - 1] if len(rows) > limit else None
+    return Shelf(cards, f"{last.position}.{last.id}" if last is not None else None)
+
+
+def _cursor(text: str | None) -> tuple[int, int] | None:
+    position, _, product_id = (text or "").partition(".")
+    if position.lstrip("-").isdecimal() and product_id.isdecimal() and len(text or "") < 24:
+        return int(position), int(product_id)
+    return None

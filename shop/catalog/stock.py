@@ -1,0 +1,116 @@
+"""The only writer of `Variant.on_hand` and `Variant.reserved`. Every verb here takes a session and never commits.
+
+Lock order: whoever touches several variants does so by ascending variant id, always, so that two checkouts that share
+variants wait for each other instead of deadlocking.
+"""
+
+from collections.abc import Mapping
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from shop.catalog.models import CatalogueClock, Product, StockMovement, Variant
+from shop.db import changed_rows
+from shop.errors import InvalidChange, NotFound, OutOfStock
+
+
+def reserve(session: Session, pieces: Mapping[int, int]) -> None:
+    """Promise `pieces` (variant id -> quantity) to an order, all or nothing.
+
+    The UPDATE's guard is what prevents overselling: between reading and writing another buyer may have come first.
+    Raises OutOfStock for the first variant that has too few; the caller's transaction must then roll back.
+    """
+    for variant_id in sorted(pieces):
+        wanted = pieces[variant_id]
+        if not _reserve_one(session, variant_id, wanted):
+            raise _out_of_stock(session, variant_id, wanted)
+
+
+def _reserve_one(session: Session, variant_id: int, wanted: int) -> bool:
+    return (
+        changed_rows(
+            session,
+            update(Variant)
+            .where(Variant.id == variant_id, Variant.on_hand - Variant.reserved >= wanted)
+            .values(reserved=Variant.reserved + wanted)
+            .execution_options(synchronize_session=False),
+        )
+        == 1
+    )
+
+
+def _out_of_stock(session: Session, variant_id: int, wanted: int) -> OutOfStock:
+    row = session.execute(
+        select(Product.title, Variant.title, Variant.on_hand - Variant.reserved)
+        .join(Product, Product.id == Variant.product_id)
+        .where(Variant.id == variant_id)
+    ).one_or_none()
+    if row is None:
+        return OutOfStock(variant_id, "This item", wanted, 0)
+    return OutOfStock(variant_id, full_title(row[0], row[1]), wanted, row[2])
+
+
+def full_title(product: str, variant: str) -> str:
+    """How a variant is named to people: "Trump-Kim summit t-shirt (Black / M)"."""
+    return f"{product} ({variant})" if variant else product
+
+
+def release(session: Session, pieces: Mapping[int, int]) -> None:
+    """Give promised pieces back to the shelf. The caller proves (by the order's own guard) that they were reserved."""
+    for variant_id in sorted(pieces):
+        session.execute(
+            update(Variant)
+            .where(Variant.id == variant_id)
+            .values(reserved=Variant.reserved - pieces[variant_id])
+            .execution_options(synchronize_session=False)
+        )
+
+
+def sell(session: Session, pieces: Mapping[int, int], reference: str) -> None:
+    """Turn promised pieces into sold ones: off `on_hand` and off `reserved`, with a ledger line named `reference`."""
+    for variant_id in sorted(pieces):
+        quantity = pieces[variant_id]
+        session.execute(
+            update(Variant)
+            .where(Variant.id == variant_id)
+            .values(on_hand=Variant.on_hand - quantity, reserved=Variant.reserved - quantity)
+            .execution_options(synchronize_session=False)
+        )
+        session.add(StockMovement(variant_id=variant_id, pieces=-quantity, kind="sale", reference=reference))
+    session.flush()
+
+
+def adjust(session: Session, variant_id: int, pieces: int, reason: str, actor: str, kind: str = "adjust") -> int:
+    """Change the count in the store room by `pieces` (signed) and write why. Returns the new `on_hand`.
+
+    Raises InvalidChange when it would leave fewer pieces than are promised to open orders, NotFound for no such variant.
+    """
+    if pieces == 0:
+        raise InvalidChange("pieces", "Write by how many pieces the stock changes, such as 10 or -2.")
+    if not reason.strip():
+        raise InvalidChange("reason", "Say why, so that the ledger can be understood later.")
+    done = changed_rows(
+        session,
+        update(Variant)
+        .where(Variant.id == variant_id, Variant.on_hand + pieces >= Variant.reserved)
+        .values(on_hand=Variant.on_hand + pieces)
+        .execution_options(synchronize_session=False),
+    )
+    counters = session.execute(select(Variant.on_hand, Variant.reserved).where(Variant.id == variant_id)).one_or_none()
+    if counters is None:
+        raise NotFound("variant")
+    if not done:
+        raise InvalidChange(
+            "pieces",
+            f"{counters.reserved} of {counters.on_hand} are promised to open orders; at most those beyond can go.",
+        )
+    session.add(StockMovement(variant_id=variant_id, pieces=pieces, kind=kind, reason=reason.strip(), actor=actor))
+    session.flush()
+    return int(counters.on_hand)
+
+
+def touch_catalogue(session: Session) -> None:
+    """Say that something readers see has changed, so that every process drops its cached pages at its next look."""
+    session.execute(
+        update(CatalogueClock).values(version=CatalogueClock.version + 1).execution_options(synchronize_session=False)
+    )

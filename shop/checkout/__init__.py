@@ -1,0 +1,1 @@
+"""The verbs that move money and stock together: place, settle, sweep, ship. Each owns its transactions."""

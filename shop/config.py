@@ -1,0 +1,267 @@
+"""Every setting of the shop, read once from the environment, checked once, and loud when wrong.
+
+`Settings.load()` is called by the command line and by `create_app`'s callers; nothing else reads the environment.
+docs/operating.md lists each variable; a test keeps the two in step.
+"""
+
+import re
+import secrets
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from babel import Locale, UnknownLocaleError
+from babel.numbers import list_currencies
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from shop.errors import ShopError
+
+DEVELOPMENT_SECRET = "development-only-secret-never-used-in-production"
+
+
+class BadSettings(ShopError):
+    """The environment does not describe a shop that can run. The message names each variable and what to put there."""
+
+    code = "bad_settings"
+
+
+def _words(value: Any) -> Any:
+    """Split "a, b c" into ("a", "b", "c"); environment variables hold lists that way."""
+    if isinstance(value, str):
+        return tuple(word for word in re.split(r"[\s,]+", value) if word)
+    return value
+
+
+def _origin(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError("write an address such as https://shop.example.com")
+    if parts.path not in {"", "/"}:
+        raise ValueError("write the address without a path, such as https://shop.example.com")
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _currency(value: str) -> str:
+    code = value.lower()
+    if code.upper() not in list_currencies():
+        raise ValueError("write an ISO 4217 code such as SGD")
+    return code
+
+
+def _locale(value: str) -> str:
+    try:
+        Locale.parse(value.replace("-", "_"))
+    except (UnknownLocaleError, ValueError):
+        raise ValueError("write a locale such as en_SG") from None
+    return value.replace("-", "_")
+
+
+def _country(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z]{2}", value):
+        raise ValueError("write a two-letter country code such as SG")
+    return value.upper()
+
+
+Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class Settings(BaseSettings):
+    """The shop's settings. Field names are the variables' names in lower case, with `shop_` where they carry it."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_file=None, hide_input_in_errors=True)
+
+    # Who and where we are
+    shop_env: Literal["development", "production"] = "development"
+    shop_name: Annotated[str, Field(min_length=1, max_length=80)] = "Understory"
+    shop_url: Annotated[str, AfterValidator(_origin)] = "http://127.0.0.1:8000"
+    shop_currency: Annotated[str, AfterValidator(_currency)] = "sgd"
+    shop_country: Annotated[str, AfterValidator(_country)] = "SG"
+    shop_locale: Annotated[str, AfterValidator(_locale)] = "en_SG"
+    shop_publisher_hosts: Words = ()
+
+    # Where things are kept
+    shop_data: Path = Path("var")
+    shop_database_url: SecretStr = SecretStr("")
+    shop_allow_sqlite: bool = False
+    shop_queue_url: SecretStr = SecretStr("")
+    shop_limits_url: SecretStr = SecretStr("memory://")
+
+    # Secrets
+    shop_secret_key: Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_words)] = ()
+    stripe_secret_key: SecretStr = SecretStr("")
+    stripe_webhook_secret: Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_words)] = ()
+    stripe_api_base: str = ""
+
+    # Mail
+    shop_mail_url: SecretStr = SecretStr("")
+    shop_mail_from: str = ""
+
+    # The server
+    shop_host: str = "127.0.0.1"
+    shop_port: Port = 8000
+    shop_workers: Annotated[int, Field(ge=1, le=64)] = 2
+    shop_threads: Annotated[int, Field(ge=1, le=256)] = 8
+    shop_proxies: Annotated[int, Field(ge=0, le=5)] = 0
+    shop_log_format: Literal["text", "json"] = "text"
+    shop_log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    # The demo's neighbours
+    sandbox_port: Port = 8001
+    newsroom_port: Port = 8002
+
+    # Checkout
+    shop_session_minutes: Annotated[int, Field(ge=35, le=1440)] = 45
+    shop_cart_days: Annotated[int, Field(ge=1, le=365)] = 30
+    shop_max_quantity: Annotated[int, Field(ge=1, le=999)] = 20
+
+    @classmethod
+    def load(cls, **overrides: Any) -> "Settings":
+        """Settings from the environment, with `overrides` on top (tests and the demo pass some).
+
+        Raises BadSettings with one line for each variable that is missing or malformed.
+        """
+        try:
+            return cls(**overrides)
+        except ValidationError as error:
+            raise BadSettings(_explain(error)) from None
+
+    @model_validator(mode="after")
+    def _complete(self) -> "Settings":
+        wrong: list[str] = []
+        key = self.stripe_secret_key.get_secret_value()
+        if not key:
+            wrong.append(
+                "STRIPE_SECRET_KEY: missing; put the secret key from Stripe's dashboard here (sk_test_... for tests)"
+            )
+        elif not re.match(r"(sk|rk)_(test|live)_\w+$", key):
+            wrong.append("STRIPE_SECRET_KEY: not a secret key; it begins with sk_test_, sk_live_, rk_test_ or rk_live_")
+        if not self.stripe_webhook_secret:
+            wrong.append(
+                "STRIPE_WEBHOOK_SECRET: missing; put the endpoint's signing secret (whsec_...) here, or two, separated by a comma"
+            )
+        elif len(self.stripe_webhook_secret) > 2:
+            wrong.append("STRIPE_WEBHOOK_SECRET: at most two secrets, the new one and the one that is being rolled")
+        elif any(not s.get_secret_value().startswith("whsec_") for s in self.stripe_webhook_secret):
+            wrong.append("STRIPE_WEBHOOK_SECRET: not a signing secret; it begins with whsec_")
+        if self.stripe_api_base:
+            host = urlsplit(self.stripe_api_base).hostname
+            if host not in {"127.0.0.1", "localhost", "::1"}:
+                wrong.append(
+                    "STRIPE_API_BASE: only a local Stripe on this machine may stand in; remove it to use the real one"
+                )
+            elif "_live_" in key:
+                wrong.append("STRIPE_API_BASE: a live key never goes to a local Stripe; remove one of the two")
+        for host in self.shop_publisher_hosts:
+            if not re.fullmatch(r"(\*\.)?[a-z0-9.-]+(:\d+)?", host):
+                wrong.append(
+                    "SHOP_PUBLISHER_HOSTS: write host names such as www.example.com or *.example.com, in lower case"
+                )
+                break
+        database = self.database_url
+        if not database.startswith(("sqlite:///", "postgresql+psycopg://")):
+            wrong.append(
+                "SHOP_DATABASE_URL: write sqlite:///path/to/shop.db or postgresql+psycopg://user:password@host/name"
+            )
+        if not self.queue_url.startswith(("sqlite:///", "postgresql://", "redis://", "rediss://")):
+            wrong.append("SHOP_QUEUE_URL: write sqlite:///path, postgresql://... or redis://...")
+        if not self.mail_url.startswith(("folder:", "smtp://", "smtps://")):
+            wrong.append("SHOP_MAIL_URL: write folder:/path, smtp://user:password@host:587 or smtps://...")
+        if self.is_production:
+            wrong += self._production()
+        if wrong:
+            raise ValueError("\n".join(wrong))
+        return self
+
+    def _production(self) -> list[str]:
+        wrong: list[str] = []
+        keys = [key.get_secret_value() for key in self.shop_secret_key]
+        if not keys:
+            wrong.append(
+                f"SHOP_SECRET_KEY: missing; put a long random text here, for example {secrets.token_urlsafe(32)}"
+            )
+        elif any(len(key) < 32 or key == DEVELOPMENT_SECRET for key in keys):
+            wrong.append("SHOP_SECRET_KEY: too short or the development one; use at least 32 random characters")
+        if not self.shop_url.startswith("https://"):
+            wrong.append("SHOP_URL: production runs over https only; write https://shop.example.com")
+        if self.database_url.startswith("sqlite") and not self.shop_allow_sqlite:
+            wrong.append(
+                "SHOP_DATABASE_URL: production wants PostgreSQL (postgresql+psycopg://...);"
+                " set SHOP_ALLOW_SQLITE=true if one small machine with SQLite is what you mean"
+            )
+        if self.stripe_api_base:
+            wrong.append("STRIPE_API_BASE: the local Stripe never serves production; remove it")
+        if not self.shop_mail_url.get_secret_value():
+            wrong.append("SHOP_MAIL_URL: missing; receipts must reach people: smtp://user:password@host:587")
+        if not self.shop_mail_from:
+            wrong.append("SHOP_MAIL_FROM: missing; the address that receipts come from, such as shop@example.com")
+        if not self.shop_publisher_hosts:
+            wrong.append(
+                "SHOP_PUBLISHER_HOSTS: missing; the hosts whose stories may carry the shop, such as www.example.com"
+            )
+        return wrong
+
+    @property
+    def is_production(self) -> bool:
+        return self.shop_env == "production"
+
+    @property
+    def is_https(self) -> bool:
+        return self.shop_url.startswith("https://")
+
+    @property
+    def livemode(self) -> bool:
+        """Whether the Stripe key moves real money."""
+        return "_live_" in self.stripe_secret_key.get_secret_value()
+
+    @cached_property
+    def database_url(self) -> str:
+        return self.shop_database_url.get_secret_value() or f"sqlite:///{(self.shop_data / 'shop.db').absolute()}"
+
+    @cached_property
+    def queue_url(self) -> str:
+        return self.shop_queue_url.get_secret_value() or f"sqlite:///{(self.shop_data / 'queue.db').absolute()}"
+
+    @cached_property
+    def mail_url(self) -> str:
+        return self.shop_mail_url.get_secret_value() or f"folder:{(self.shop_data / 'mail').absolute()}"
+
+    @cached_property
+    def media_folder(self) -> Path:
+        return (self.shop_data / "media").absolute()
+
+    @cached_property
+    def secret_keys(self) -> tuple[str, ...]:
+        """Signing keys, the newest first; older ones still verify what they signed."""
+        return tuple(key.get_secret_value() for key in self.shop_secret_key) or (DEVELOPMENT_SECRET,)
+
+    @cached_property
+    def webhook_secrets(self) -> tuple[str, ...]:
+        return tuple(secret.get_secret_value() for secret in self.stripe_webhook_secret)
+
+    @property
+    def mail_from(self) -> str:
+        return self.shop_mail_from or f"shop@{urlsplit(self.shop_url).hostname}"
+
+
+def _explain(error: ValidationError) -> str:
+    lines: list[str] = []
+    for problem in error.errors(include_url=False, include_input=False):
+        message = problem["msg"].removeprefix("Value error, ")
+        name = "_".join(str(part) for part in problem["loc"][:1]).upper()
+        lines.append(f"{name}: {message}" if name else message)
+    return "The shop cannot start:\n" + "\n".join(f"  {line}" for text in lines for line in text.splitlines())
+
+
+def public_settings(settings: Settings) -> Mapping[str, str]:
+    """The settings that may be logged at start; secrets appear only as set or not set."""
+    shown: dict[str, str] = {}
+    for name, value in settings:
+        secret = isinstance(value, SecretStr) or (
+            isinstance(value, tuple) and value and isinstance(value[0], SecretStr)
+        )
+        shown[name] = ("set" if value else "not set") if secret else str(value)
+    return shown

@@ -1,0 +1,168 @@
+"""The database: one engine, explicit transactions, and the few things SQLite and PostgreSQL do differently.
+
+A function that takes a `session` never commits. A verb that takes a `Database` owns its transactions and opens them
+with `with database.transaction() as session:`; leaving the block commits, an exception rolls back.
+"""
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Connection, Dialect, Engine
+from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class UtcDateTime(sa.types.TypeDecorator[datetime]):
+    """A moment in UTC. Naive values are refused; SQLite, which keeps no zone, gets UTC and gives UTC back."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a moment without a time zone cannot be stored")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Base(DeclarativeBase):
+    """Base of every table. Relationships are declared `lazy="raise"`, so that a page states what it reads."""
+
+    metadata = sa.MetaData(naming_convention=NAMING)
+    type_annotation_map = {  # noqa: RUF012  SQLAlchemy reads this from the class
+        datetime: UtcDateTime(),
+        dict[str, Any]: sa.JSON(),
+        list[Any]: sa.JSON(),
+    }
+
+
+def now() -> datetime:
+    """The present moment in UTC. The only clock that rules read."""
+    return datetime.now(UTC)
+
+
+def engine_options(url: str) -> dict[str, Any]:
+    """What `create_engine` gets for `url`: pools sized for a few threads a process, stale connections noticed."""
+    parsed = sa.make_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        if parsed.database and parsed.database != ":memory:":
+            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        return {
+            "url": url,
+            "connect_args": {"timeout": 30, "check_same_thread": False},
+            "pool_size": 16,
+            "max_overflow": 32,
+        }
+    return {"url": url, "pool_pre_ping": True, "pool_size": 8, "max_overflow": 24}
+
+
+_open = threading.local()
+
+
+def open_transactions() -> int:
+    """How many database transactions this thread has open now. The payment gateway refuses to call out unless it is 0."""
+    return cast(int, getattr(_open, "count", 0))
+
+
+def prepare(engine: Engine) -> Engine:
+    """Attach to `engine` what both back ends need: SQLite's pragmas, its write lock, and the count of open transactions.
+
+    SQLite takes its write lock at the first write of a deferred transaction, and fails at once if another writer came in
+    between; so a transaction that means to write says so and begins IMMEDIATE, which waits its turn instead.
+    """
+    if engine.dialect.name == "sqlite":
+
+        @event.listens_for(engine, "connect")
+        def _connect(raw: Any, record: Any) -> None:
+            raw.isolation_level = None  # the driver must not begin transactions of its own
+            cursor = raw.cursor()
+            for pragma in ("journal_mode=WAL", "foreign_keys=ON", "synchronous=NORMAL", "busy_timeout=30000"):
+                cursor.execute(f"PRAGMA {pragma}")
+            cursor.close()
+
+        @event.listens_for(engine, "begin")
+        def _begin(connection: Connection) -> None:
+            writes = connection.get_execution_options().get("writes", False)
+            connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    @event.listens_for(engine, "begin")
+    def _count_up(connection: Connection) -> None:
+        _open.count = open_transactions() + 1
+
+    @event.listens_for(engine, "commit")
+    @event.listens_for(engine, "rollback")
+    def _count_down(connection: Connection) -> None:
+        _open.count = max(open_transactions() - 1, 0)
+
+    return engine
+
+
+class Database:
+    """An engine and the two ways to use it: `transaction()` to write, `reading()` to read."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._writer = sessionmaker(engine.execution_options(writes=True), expire_on_commit=False)
+        self._reader = sessionmaker(engine, expire_on_commit=False, autoflush=False)
+
+    @classmethod
+    def connect(cls, url: str) -> "Database":
+        """A database at `url` (SQLAlchemy's form, `sqlite:///path` or `postgresql+psycopg://...`)."""
+        return cls(prepare(sa.create_engine(**engine_options(url))))
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """One transaction that may write: committed when the block ends, rolled back when it raises."""
+        with self._writer.begin() as session:
+            yield session
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """One transaction for reading; whatever it changes is rolled back."""
+        with self._reader() as session:
+            yield session
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self.engine.dialect.name == "sqlite"
+
+    def close(self) -> None:
+        """Give every pooled connection back to the system."""
+        self.engine.dispose()
+
+
+def insert_once(session: Session, table: type[Base], values: Mapping[str, Any]) -> bool:
+    """Insert a row unless one with the same unique key is there. True if this call inserted it.
+
+    On PostgreSQL a concurrent insert of the same key waits here for the other transaction to end, which is what makes
+    "insert first, then act" safe where "look first, then insert" is not.
+    """
+    dialect = session.get_bind().dialect.name
+    make = sqlite.insert if dialect == "sqlite" else postgresql.insert
+    statement = make(table).values(**values).on_conflict_do_nothing()
+    return cast("sa.CursorResult[Any]", session.execute(statement)).rowcount == 1
+
+
+def changed_rows(session: Session, statement: sa.UpdateBase) -> int:
+    """Run a guarded UPDATE or DELETE and say how many rows its guard let through."""
+    return cast("sa.CursorResult[Any]", session.execute(statement)).rowcount

@@ -1,0 +1,1 @@
+"""Shipping zones and rates, and the shipments that leave the house."""

@@ -1,0 +1,1 @@
+"""Orders, their lines as snapshots, the facts of an order, and the status that follows from them."""

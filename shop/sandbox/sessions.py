@@ -1,0 +1,285 @@
+"""Checkout Sessions: made, read, changed, expired."""
+
+import secrets
+from typing import Any
+
+from shop.sandbox import events, rules
+from shop.sandbox.refusals import Body, Refusal, not_played
+from shop.sandbox.resources import completed
+from shop.sandbox.store import Transaction
+
+KIND = "checkout.session"
+DAY = 24 * 60 * 60
+
+
+def create(tx: Transaction, params: Body, *, public_url: str, business_name: str) -> Body:
+    """A new open session. Raises Refusal for whatever Stripe would refuse."""
+    rules.check_session(params)
+    rules.check_expiry(params, tx.now)
+    currency = params["line_items"][0]["price_data"]["currency"].lower()
+    items = [_line_item(tx, line) for line in params["line_items"]]
+    options = [_shipping_option(tx, option["shipping_rate_data"]) for option in params.get("shipping_options") or []]
+    id = tx.new_id("cs_test_a1", 56)
+    expires_at = params.get("expires_at", tx.now + DAY)
+    subtotal = sum(item["amount_total"] for item in items)
+    session = completed(
+        {
+            **_echoed(params),
+            "id": id,
+            "object": KIND,
+            "adaptive_pricing": {"enabled": params.get("adaptive_pricing", {}).get("enabled", True)},
+            "automatic_tax": {"enabled": False},
+            "branding_settings": _branding(params, business_name),
+            "created": tx.now,
+            "currency": currency,
+            "custom_fields": [],
+            "custom_text": params.get("custom_text") or {},
+            "customer_creation": "if_required",
+            "customer_details": _known_customer(params),
+            "discounts": [],
+            "expires_at": expires_at,
+            "invoice_creation": _no_invoice(),
+            "livemode": False,
+            "metadata": _stored_metadata(params.get("metadata")),
+            "mode": "payment",
+            "payment_method_collection": "if_required",
+            "payment_method_options": {"card": {"request_three_d_secure": "automatic"}},
+            "payment_method_types": methods_for(currency, params),
+            "payment_status": "unpaid",
+            "phone_number_collection": {"enabled": False},
+            "shipping_options": options,
+            "status": "open",
+            "success_url": params["success_url"],
+            "ui_mode": "hosted_page",
+            "url": f"{public_url.rstrip('/')}/c/pay/{id}",
+        }
+    )
+    session = priced(tx, session, subtotal, options[0] if options else None)
+    private = {
+        "line_items": items,
+        "payment_intent_data": params.get("payment_intent_data", {}),
+        "deadline": tx.due_clock + (expires_at - tx.now),
+        "token": secrets.token_urlsafe(24),
+    }
+    return tx.insert(session, private)
+
+
+def update(tx: Transaction, id: str, params: Body) -> Body:
+    """Changes the metadata, at any time of a session's life; a key set to the empty string is removed."""
+    session = tx.get(KIND, id, "session")
+    for name in params:
+        if name not in ("metadata", "expand"):
+            raise not_played(name)
+    rules.check_metadata(params.get("metadata"), "metadata")
+    if "metadata" in params:
+        session["metadata"] = merged_metadata(session["metadata"], params["metadata"])
+    return tx.update(session)
+
+
+def expire(tx: Transaction, id: str) -> Body:
+    """Ends an open session, so that nobody can pay it any more. Raises Refusal for one that is not open."""
+    session = tx.get(KIND, id, "session")
+    if session["status"] != "open":
+        raise Refusal(
+            'Only Checkout Sessions with a status in ["open"] can be expired. This Checkout Session has a status of '
+            f"`{session['status']}`.",
+            param="session",
+            executed=True,
+        )
+    session |= {"status": "expired", "url": None}
+    tx.update(session)
+    _cancel_intent(tx, session)
+    events.record(tx, "checkout.session.expired", session)
+    return session
+
+
+def expire_due(tx: Transaction) -> int:
+    """Expires every open session whose time has come by the sandbox's clock; returns how many."""
+    due = tx.rows(
+        "SELECT id FROM objects WHERE object = ? AND json_extract(body, '$.status') = 'open'"
+        " AND json_extract(private, '$.deadline') <= ?",
+        (KIND, tx.due_clock),
+    )
+    for (id,) in due:
+        expire(tx, id)
+    return len(due)
+
+
+def line_items(tx: Transaction, id: str) -> list[Body]:
+    tx.get(KIND, id, "session")
+    items: list[Body] = tx.private(id)["line_items"]
+    return items
+
+
+def priced(tx: Transaction, session: Body, subtotal: int, option: Body | None) -> Body:
+    """The session with its totals for one choice of shipping."""
+    shipping = option["shipping_amount"] if option else 0
+    cost = None
+    if option:
+        cost = {
+            "amount_subtotal": shipping,
+            "amount_tax": 0,
+            "amount_total": shipping,
+            "shipping_rate": option["shipping_rate"],
+        }
+    return completed(
+        session
+        | {
+            "amount_subtotal": subtotal,
+            "amount_total": subtotal + shipping,
+            "shipping_cost": cost,
+            "total_details": {"amount_discount": 0, "amount_shipping": shipping, "amount_tax": 0},
+        }
+    )
+
+
+def merged_metadata(before: Body, change: Any) -> Body:
+    """Stripe's way of changing metadata: given keys are set, empty ones removed, the empty string removes all."""
+    if change == "":
+        return {}
+    return {key: value for key, value in (before | change).items() if value != ""}
+
+
+DEBIT_OF = {"eur": "sepa_debit", "gbp": "bacs_debit", "aud": "au_becs_debit", "cad": "acss_debit", "usd": "us_bank_account"}
+
+
+def debit_for(currency: str) -> str:
+    """The delayed debit that the page offers; outside these currencies it stands in as SEPA's."""
+    return DEBIT_OF.get(currency, "sepa_debit")
+
+
+def methods_for(currency: str, params: Body) -> list[str]:
+    methods = ["card", debit_for(currency)]
+    allowed = params.get("allowed_payment_method_types") or methods
+    excluded = params.get("excluded_payment_method_types") or ()
+    left = [method for method in methods if method in allowed and method not in excluded]
+    if not left:
+        raise Refusal("No valid payment method types for this Checkout Session.", param="excluded_payment_method_types")
+    return left
+
+
+_ECHOED = (
+    "allow_promotion_codes allowed_payment_method_types billing_address_collection cancel_url client_reference_id "
+    "customer_email excluded_payment_method_types integration_identifier locale origin_context "
+    "shipping_address_collection submit_type wallet_options"
+).split()
+
+
+def _echoed(params: Body) -> Body:
+    return {name: params[name] for name in _ECHOED if name in params}
+
+
+def _branding(params: Body, business_name: str) -> Body:
+    standard = {
+        "background_color": "#ffffff",
+        "border_style": "rounded",
+        "button_color": "#0074d4",
+        "display_name": business_name,
+        "font_family": "default",
+    }
+    return standard | {k: v for k, v in params.get("branding_settings", {}).items() if v != ""}
+
+
+def _known_customer(params: Body) -> Body | None:
+    email = params.get("customer_email")
+    return {"email": email, "tax_exempt": "none"} if email else None
+
+
+def _no_invoice() -> Body:
+    return {"enabled": False, "invoice_data": {"metadata": {}}}
+
+
+def _stored_metadata(metadata: Body | None) -> Body:
+    return {key: value for key, value in (metadata or {}).items() if value != ""}
+
+
+def _line_item(tx: Transaction, line: Body) -> Body:
+    data, currency = line["price_data"], line["price_data"]["currency"].lower()
+    about = data["product_data"]
+    product = tx.insert(
+        completed(
+            {
+                **{name: about.get(name) for name in ("description", "tax_code", "unit_label")},
+                "id": tx.new_id("prod_", 14),
+                "object": "product",
+                "active": False,
+                "created": tx.now,
+                "images": about.get("images", []),
+                "livemode": False,
+                "marketing_features": [],
+                "metadata": _stored_metadata(about.get("metadata")),
+                "name": about["name"],
+                "type": "service",
+                "updated": tx.now,
+            }
+        )
+    )
+    price = tx.insert(
+        completed(
+            {
+                "id": tx.new_id("price_"),
+                "object": "price",
+                "active": False,
+                "billing_scheme": "per_unit",
+                "created": tx.now,
+                "currency": currency,
+                "livemode": False,
+                "metadata": {},
+                "product": product["id"],
+                "tax_behavior": data.get("tax_behavior", "unspecified"),
+                "type": "one_time",
+                "unit_amount": data["unit_amount"],
+                "unit_amount_decimal": str(data["unit_amount"]),
+            }
+        )
+    )
+    amount = data["unit_amount"] * line["quantity"]
+    item = {
+        "id": tx.new_id("li_"),
+        "object": "item",
+        "amount_discount": 0,
+        "amount_subtotal": amount,
+        "amount_tax": 0,
+        "amount_total": amount,
+        "currency": currency,
+        "description": about["name"],
+        "metadata": _stored_metadata(line.get("metadata")),
+        "price": price,
+        "quantity": line["quantity"],
+    }
+    return completed(item)
+
+
+def _shipping_option(tx: Transaction, rate: Body) -> Body:
+    fixed = rate["fixed_amount"] | {"currency": rate["fixed_amount"]["currency"].lower()}
+    made = tx.insert(
+        completed(
+            {
+                "id": tx.new_id("shr_"),
+                "object": "shipping_rate",
+                "active": False,
+                "created": tx.now,
+                "delivery_estimate": rate.get("delivery_estimate"),
+                "display_name": rate["display_name"],
+                "fixed_amount": fixed,
+                "livemode": False,
+                "metadata": _stored_metadata(rate.get("metadata")),
+                "tax_behavior": rate.get("tax_behavior", "unspecified"),
+                "tax_code": rate.get("tax_code"),
+                "type": "fixed_amount",
+            }
+        )
+    )
+    return {"shipping_amount": fixed["amount"], "shipping_rate": made["id"]}
+
+
+def _cancel_intent(tx: Transaction, session: Body) -> None:
+    """A session that ends takes with it the payment that was begun and not finished."""
+    if not session["payment_intent"]:
+        return
+    intent = tx.get("payment_intent", session["payment_intent"])
+    if intent["status"] in ("succeeded", "canceled", "processing"):
+        return
+    intent |= {"status": "canceled", "canceled_at": tx.now, "cancellation_reason": "expired", "next_action": None}
+    tx.update(intent)
+    events.record(tx, "payment_intent.canceled", intent)

@@ -1,0 +1,1 @@
+"""Staff accounts, their roles, and the audit trail of what they changed."""

@@ -1,0 +1,104 @@
+"""Every refusal becomes an answer here: a page in the shop's look for people, a JSON problem for programs."""
+
+import structlog
+from flask import Flask, Response, jsonify, render_template, request
+from flask_wtf.csrf import CSRFError
+from werkzeug.exceptions import HTTPException
+
+from shop.errors import PaymentRefused, ShopError
+
+log = structlog.get_logger(__name__)
+
+TITLES = {
+    400: "That did not work",
+    403: "This is not for you to see",
+    404: "Nothing here",
+    405: "That does not work here",
+    409: "That is no longer possible",
+    413: "That is too large",
+    422: "Something is not right yet",
+    429: "A little slower, please",
+    500: "Something broke on our side",
+    503: "Back in a moment",
+}
+SENTENCES = {
+    400: "The request could not be understood. Go back, reload the page and try again.",
+    403: "Your account does not have the right for this page.",
+    404: "This page does not exist, or it is no longer here.",
+    405: "This address cannot be used in that way.",
+    413: "What you sent is larger than we can take.",
+    429: "There were too many requests from your address. Please wait a minute and try again.",
+    500: "We have been told about it. Nothing was charged by this page; please try again in a moment.",
+}
+
+
+def wants_json() -> bool:
+    """Programs get JSON: those that ask for it, and those behind addresses that only programs use."""
+    if request.path.startswith(("/webhooks/", "/api/")):
+        return True
+    best = request.accept_mimetypes.best_match(["text/html", "application/json"])
+    return (
+        best == "application/json"
+        and request.accept_mimetypes["application/json"] > request.accept_mimetypes["text/html"]
+    )
+
+
+def problem(status: int, code: str, detail: str) -> Response:
+    """A JSON problem (RFC 9457) with a stable `code`."""
+    answer = jsonify({"status": status, "code": code, "title": TITLES.get(status, "Error"), "detail": detail})
+    answer.status_code = status
+    answer.content_type = "application/problem+json"
+    return answer
+
+
+def answer_for(status: int, code: str, detail: str) -> Response:
+    """The answer to a refused request, in the form that the visitor can read."""
+    if wants_json():
+        return problem(status, code, detail)
+    area = (
+        "admin"
+        if request.path.startswith("/admin")
+        else "embed"
+        if request.path.startswith("/embed/")
+        else "storefront"
+    )
+    page = render_template(
+        f"{area}/error.html", title=TITLES.get(status, "Something is not right"), message=detail, status=status
+    )
+    return Response(page, status=status, mimetype="text/html")
+
+
+def register(app: Flask) -> None:
+    """Attach the handlers to `app`."""
+
+    @app.errorhandler(ShopError)
+    def _refusal(error: ShopError) -> Response:
+        if isinstance(error, PaymentRefused):
+            log.error("payment_refused", reason=error.reason)
+        elif error.status >= 500:
+            log.warning("refused", code=error.code)
+        return answer_for(error.status, error.code, str(error))
+
+    @app.errorhandler(CSRFError)
+    def _csrf(error: CSRFError) -> Response:
+        log.warning("csrf_refused", reason=error.description)
+        detail = "This form was open for too long, or came from another site. Reload the page and send it again."
+        return answer_for(400, "csrf", detail)
+
+    @app.errorhandler(HTTPException)
+    def _http(error: HTTPException) -> Response:
+        status = error.code or 500
+        if status < 400 or error.response is not None:
+            return error.get_response()  # type: ignore[return-value]
+        answer = answer_for(
+            status, error.name.lower().replace(" ", "_"), SENTENCES.get(status, error.description or "")
+        )
+        for name, value in error.get_headers():
+            if name.lower() in {"allow", "retry-after"}:
+                answer.headers[name] = value
+        return answer
+
+    @app.errorhandler(Exception)
+    def _broken(error: Exception) -> Response:
+        log.error("unhandled", path=request.path, exc_info=error)
+        return answer_for(500, "internal", SENTENCES[500])

@@ -1,0 +1,42 @@
+"""What every door needs at hand: settings, database, the showcase of products, placements, and the payment gateway."""
+
+from dataclasses import dataclass, field
+from typing import cast
+
+from flask import current_app
+from flask_sqlalchemy_lite import SQLAlchemy
+from sqlalchemy.orm import Session
+
+from shop.articles.placement import PlacementSigner
+from shop.catalog.showcase import Showcase
+from shop.config import Settings
+from shop.db import Database
+from shop.payments.gateway import Gateway
+
+db = SQLAlchemy(session_options={"expire_on_commit": False, "autoflush": False})
+
+
+@dataclass
+class House:
+    """One for each app. Everything in it is safe between threads."""
+
+    settings: Settings
+    database: Database
+    gateway: Gateway
+    placements: PlacementSigner
+    showcase: Showcase = field(default_factory=Showcase)
+
+
+def house() -> House:
+    """The house of the app that serves this request."""
+    return cast(House, current_app.extensions["understory"])
+
+
+def reading() -> Session:
+    """This request's session for reading. Verbs that write, or that call Stripe, get the `Database` instead."""
+    return db.session
+
+
+def end_reading() -> None:
+    """Close the reading session's transaction. Needed before any verb that calls Stripe: no call goes out inside one."""
+    db.session.close()
