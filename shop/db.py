@@ -157,10 +157,15 @@ def insert_once(session: Session, table: type[Base], values: Mapping[str, Any]) 
     On PostgreSQL a concurrent insert of the same key waits here for the other transaction to end, which is what makes
     "insert first, then act" safe where "look first, then insert" is not.
     """
-    dialect = session.get_bind().dialect.name
-    make = sqlite.insert if dialect == "sqlite" else postgresql.insert
-    statement = make(table).values(**values).on_conflict_do_nothing()
-    return cast("sa.CursorResult[Any]", session.execute(statement)).rowcount == 1
+    rows = cast("sa.Table", table.__table__)
+    defaults = {
+        column.key: column.default.arg({}) if column.default.is_callable else column.default.arg
+        for column in rows.columns
+        if column.key not in values and isinstance(column.default, sa.ColumnDefault)
+    }
+    make = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
+    statement = make(rows).values(**defaults, **values).on_conflict_do_nothing().returning(*rows.primary_key.columns)
+    return session.execute(statement).first() is not None
 
 
 def changed_rows(session: Session, statement: sa.UpdateBase) -> int:

