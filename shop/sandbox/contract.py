@@ -8,11 +8,11 @@ import re
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from functools import cache
-from typing import Any, Literal, Union, get_args, get_origin, is_typeddict
 from types import UnionType
+from typing import Any, Literal, NotRequired, Required, Union, get_args, get_origin
 
 from stripe import RequestOptions
-from typing_extensions import NotRequired, Required, get_type_hints
+from typing_extensions import get_type_hints, is_typeddict
 
 from shop.sandbox.refusals import (
     Refusal,
@@ -25,8 +25,9 @@ from shop.sandbox.wire import Tree, path_of
 
 # Options of the SDK's call, which never travel as parameters.
 _OPTIONS = frozenset(RequestOptions.__annotations__)
-# The SDK imports this name for type checkers only.
-_UNNAMED = {"StripeContext": object}
+_MARKS: tuple[Any, ...] = (NotRequired, Required)
+# Names in the types of the SDK's call options, which the parameters' own modules do not know.
+_UNNAMED = {"StripeContext": object, "Mapping": Mapping}
 
 
 def held_against(params: type, tree: Mapping[str, Tree]) -> dict[str, Any]:
@@ -47,13 +48,14 @@ def held_against(params: type, tree: Mapping[str, Tree]) -> dict[str, Any]:
 def _fields(params: type) -> dict[str, tuple[Any, bool]]:
     """Each parameter's type, and whether it must be given."""
     fields = {}
-    required = getattr(params, "__required_keys__", frozenset())
+    required: frozenset[str] = getattr(params, "__required_keys__", frozenset())
     for name, hint in get_type_hints(params, localns=_UNNAMED, include_extras=True).items():
         if name in _OPTIONS:
             continue
-        if get_origin(hint) in (NotRequired, Required):
+        origin: Any = get_origin(hint)
+        if origin in _MARKS:
             (inner,) = get_args(hint)
-            fields[name] = (inner, get_origin(hint) is Required)
+            fields[name] = (inner, origin is Required)
         else:
             fields[name] = (hint, name in required)
     return fields

@@ -1,28 +1,29 @@
 """The currencies of docs.stripe.com/currencies: their smallest units, smallest charges, and how to write them."""
 
-SUPPORTED = frozenset(
+
+def _codes(listed: str) -> frozenset[str]:
+    return frozenset(listed.split())
+
+
+SUPPORTED = _codes(
     """usd aed afn all amd ang aoa ars aud awg azn bam bbd bdt bgn bhd bif bmd bnd bob brl bsd bwp byn bzd cad cdf
     chf clp cny cop crc cve czk djf dkk dop dzd egp etb eur fjd fkp gbp gel gip gmd gnf gtq gyd hkd hnl htg huf idr
     ils inr isk jmd jod jpy kes kgs khr kmf krw kwd kyd kzt lak lbp lkr lrd lsl mad mdl mga mkd mmk mnt mop mur mvr
     mwk mxn myr mzn nad ngn nio nok npr nzd omr pab pen pgk php pkr pln pyg qar ron rsd rub rwf sar sbd scr sek sgd
     shp sle sos srd std szl thb tjs tnd top try ttd twd tzs uah ugx uyu uzs vnd vuv wst xaf xcd xof xpf yer zar
-    zmw""".split()
+    zmw"""
 )
-ZERO_DECIMAL = frozenset("bif clp djf gnf jpy kmf krw mga pyg rwf ugx vnd vuv xaf xof xpf".split())
-THREE_DECIMAL = frozenset("bhd jod kwd omr tnd".split())
+ZERO_DECIMAL = _codes("bif clp djf gnf jpy kmf krw mga pyg rwf ugx vnd vuv xaf xof xpf")
+THREE_DECIMAL = _codes("bhd jod kwd omr tnd")
 LARGEST_CHARGE = 99_999_999
 
 # Smallest charge in minor units; of the others Stripe asks the equivalent of fifty US cents.
-SMALLEST_CHARGE = {
-    **dict.fromkeys(("usd", "aud", "brl", "cad", "chf", "eur", "inr", "nzd", "sgd"), 50),
-    **{"aed": 200, "bgn": 100, "czk": 1500, "dkk": 250, "gbp": 30, "hkd": 400, "huf": 17500, "jpy": 50},
-    **{"mxn": 1000, "myr": 200, "nok": 300, "pln": 200, "ron": 200, "sek": 300, "thb": 1000, "krw": 500},
-}
+SMALLEST_CHARGE = dict.fromkeys(("usd", "aud", "brl", "cad", "chf", "eur", "inr", "nzd", "sgd"), 50)
+SMALLEST_CHARGE |= {"aed": 200, "bgn": 100, "czk": 1500, "dkk": 250, "gbp": 30, "hkd": 400, "huf": 17500, "jpy": 50}
+SMALLEST_CHARGE |= {"mxn": 1000, "myr": 200, "nok": 300, "pln": 200, "ron": 200, "sek": 300, "thb": 1000, "krw": 500}
 
-_SIGNS = {
-    **{"sgd": "S$", "usd": "US$", "eur": "€", "gbp": "£", "jpy": "¥", "krw": "₩", "aud": "A$", "cad": "CA$"},
-    **{"nzd": "NZ$", "hkd": "HK$", "inr": "₹", "myr": "RM", "php": "₱", "vnd": "₫", "brl": "R$", "twd": "NT$"},
-}
+_SIGNS = {"sgd": "S$", "usd": "US$", "eur": "€", "gbp": "£", "jpy": "¥", "krw": "₩", "aud": "A$", "cad": "CA$"}
+_SIGNS |= {"nzd": "NZ$", "hkd": "HK$", "inr": "₹", "myr": "RM", "php": "₱", "vnd": "₫", "brl": "R$", "twd": "NT$"}
 
 
 def decimals(currency: str) -> int:

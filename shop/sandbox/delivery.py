@@ -118,7 +118,7 @@ class Deliveries:
                 "UPDATE deliveries SET state = 'sending' WHERE state = 'pending' AND (? OR due <= ?) RETURNING id",
                 (everything, tx.due_clock),
             )
-        return sorted(id for (id,) in claimed)
+        return sorted(delivery for (delivery,) in claimed)
 
     def _send_claimed(self) -> None:
         with requests.Session() as http:
@@ -147,9 +147,7 @@ class Deliveries:
                 (state, due, delivery),
             )
 
-    def _post(
-        self, http: requests.Session, url: str, secret: str, payload: bytes
-    ) -> tuple[int | None, str | None]:
+    def _post(self, http: requests.Session, url: str, secret: str, payload: bytes) -> tuple[int | None, str | None]:
         headers = {
             "Content-Type": "application/json; charset=utf-8",
             "User-Agent": USER_AGENT,

@@ -10,7 +10,7 @@ from shop.sandbox.resources import completed
 from shop.sandbox.store import Transaction
 
 
-def record(tx: Transaction, type: str, about: Body, previous: Body | None = None) -> Body:
+def record(tx: Transaction, kind: str, about: Body, previous: Body | None = None) -> Body:
     """Writes the event with a snapshot of `about`, and owes a delivery of it if there is an endpoint.
 
     `previous` holds the former values of changed attributes, for the `.updated` kind of event.
@@ -30,7 +30,7 @@ def record(tx: Transaction, type: str, about: Body, previous: Body | None = None
             "livemode": False,
             "pending_webhooks": int(has_endpoint),
             "request": request,
-            "type": type,
+            "type": kind,
         }
     )
     tx.insert(event)
@@ -56,11 +56,10 @@ def as_sent_now(tx: Transaction, event: Body) -> Body:
 
 def deliveries_of(tx: Transaction, event: str | None = None) -> list[dict[str, Any]]:
     """Every delivery with its attempts, oldest first."""
-    where, values = ("WHERE event = ?", (event,)) if event else ("", ())
-    deliveries = [
-        {"id": id, "event": of, "type": type, "state": state, "due": due, "attempts": []}
-        for id, of, type, state, due in tx.rows(
-            f"SELECT id, event, type, state, due FROM deliveries {where} ORDER BY id", values
+    deliveries: list[dict[str, Any]] = [
+        {"id": number, "event": of, "type": kind, "state": state, "due": due, "attempts": []}
+        for number, of, kind, state, due in tx.rows(
+            "SELECT id, event, type, state, due FROM deliveries WHERE ?1 IS NULL OR event = ?1 ORDER BY id", (event,)
         )
     ]
     by_id = {delivery["id"]: delivery for delivery in deliveries}

@@ -17,7 +17,7 @@ class Refusal(Exception):
         message: str,
         *,
         status: int = 400,
-        type: str = "invalid_request_error",
+        kind: str = "invalid_request_error",
         code: str | None = None,
         param: str | None = None,
         executed: bool = False,
@@ -25,13 +25,13 @@ class Refusal(Exception):
         super().__init__(message)
         self.message = message
         self.status = status
-        self.type = type
+        self.kind = kind
         self.code = code
         self.param = param
         self.executed = executed
 
     def body(self) -> Body:
-        error: Body = {"message": self.message, "type": self.type}
+        error: Body = {"message": self.message, "type": self.kind}
         if self.code is not None:
             error["code"] = self.code
             error["doc_url"] = "https://stripe.com/docs/error-codes/" + self.code.replace("_", "-")
@@ -70,9 +70,9 @@ def too_many(param: str, most: int) -> Refusal:
     return Refusal(f"Array {param} exceeded maximum {most} allowed elements.", param=param)
 
 
-def no_such(kind: str, id: str, param: str = "id") -> Refusal:
+def no_such(kind: str, named: str, param: str = "id") -> Refusal:
     """404 when the object is the one in the path; callers that name it in a parameter answer 400 themselves."""
-    return Refusal(f"No such {kind}: '{id}'", status=404, code="resource_missing", param=param)
+    return Refusal(f"No such {kind}: '{named}'", status=404, code="resource_missing", param=param)
 
 
 def not_played(param: str, what: str = "") -> Refusal:
@@ -92,7 +92,7 @@ def key_reused(key: str) -> Refusal:
     return Refusal(
         "Keys for idempotent requests can only be used with the same parameters they were first used with. "
         f"Try using a key other than '{key}' if you meant to execute a different request.",
-        type="idempotency_error",
+        kind="idempotency_error",
     )
 
 

@@ -27,7 +27,7 @@ TYPES: dict[str, type[stripe.StripeObject]] = {
 }
 
 # Sent only when `expand` asks for them (Stripe's "includable" properties).
-INCLUDABLE = {"checkout.session": {"line_items"}, "charge": {"refunds"}}
+INCLUDABLE = {"checkout.session": {"line_items"}, "charge": {"refunds"}, "price": {"tiers"}}
 
 # Of these Stripe sends only the keys that apply: one per payment method, or one per kind of step.
 _SPARSE = {
@@ -39,7 +39,8 @@ _SPARSE = {
     "Refund",
     "LastPaymentError",
 }
-_ABSENT = {"deleted"}
+# Sent only where they say something; the SDK itself cannot read a null in the second.
+_ABSENT = {"deleted", "currency_options"}
 _ALWAYS = {"PaymentMethod": {"billing_details", "customer", "customer_account", "allow_redisplay", "metadata"}}
 
 
@@ -106,7 +107,7 @@ def expandable(kind: str) -> frozenset[str]:
 
 
 def _may_expand(hint: Any) -> bool:
-    if isinstance(hint, ForwardRef) or isinstance(hint, str):
+    if isinstance(hint, (ForwardRef, str)):
         return "ExpandableField" in str(hint)
     if "ExpandableField" in repr(hint):
         return True

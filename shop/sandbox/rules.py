@@ -18,13 +18,19 @@ MOST_SHIPPING_OPTIONS = 5
 EARLIEST_EXPIRY = 30 * 60
 LATEST_EXPIRY = 24 * 60 * 60
 
-_NOT_PLAYED = (
-    "consent_collection custom_fields customer_account customer_update invoice_creation managed_payments "
-    "name_collection optional_items payment_method_configuration payment_method_data payment_method_options "
-    "phone_number_collection return_url redirect_on_completion saved_payment_method_options setup_intent_data "
-    "subscription_data tax_id_collection payment_method_collection permissions"
-).split()
-_INTENT_NOT_PLAYED = "application_fee_amount on_behalf_of setup_future_usage shipping transfer_data".split()
+
+def _words(listed: str) -> tuple[str, ...]:
+    return tuple(listed.split())
+
+
+_NOT_PLAYED = _words(
+    """consent_collection custom_fields customer_account customer_update invoice_creation managed_payments
+    name_collection optional_items payment_method_configuration payment_method_data payment_method_options
+    phone_number_collection return_url redirect_on_completion saved_payment_method_options setup_intent_data
+    subscription_data tax_id_collection payment_method_collection permissions"""
+)
+_INTENT_NOT_PLAYED = ["application_fee_amount", "on_behalf_of", "setup_future_usage", "shipping", "transfer_data"]
+_NOT_SWITCHED_ON = (("automatic_tax", ""), ("after_expiration", "recovery"))
 EMAIL = re.compile(r"^[^\s@<>,;]+@[^\s@<>,;.]+(\.[^\s@<>,;.]+)+$")
 
 
@@ -60,7 +66,9 @@ def check_metadata(metadata: Any, path: str) -> None:
         raise Refusal(f"You can have up to 50 metadata keys, but you passed in {len(metadata)}.", param=path)
     for key, value in metadata.items():
         if len(key) > 40:
-            message = f"Metadata keys can have up to 40 characters, but you passed in a key that is {len(key)} characters."
+            message = (
+                f"Metadata keys can have up to 40 characters, but you passed in a key that is {len(key)} characters."
+            )
             raise Refusal(f"{message} Invalid key: {key}", param=path)
         if len(value) > 500:
             message = (
@@ -107,25 +115,33 @@ def _check_scope(params: Params) -> None:
     for name in _NOT_PLAYED:
         if name in params:
             raise not_played(name)
-    if params.get("automatic_tax", {}).get("enabled"):
-        raise not_played("automatic_tax[enabled]")
-    if params.get("after_expiration", {}).get("recovery", {}).get("enabled"):
-        raise not_played("after_expiration[recovery][enabled]")
     if params.get("customer_creation") == "always":
         raise not_played("customer_creation", "only `if_required`")
-    for index, discount in enumerate(params.get("discounts") or []):
-        for kind, value in discount.items():
-            name = kind.replace("_", " ")
-            param = f"discounts[{index}][{kind}]"
-            raise Refusal(f"No such {name}: '{value}'", code="resource_missing", param=param)
-    if "customer" in params:
-        raise Refusal(f"No such customer: '{params['customer']}'", code="resource_missing", param="customer")
+    for outer, inner in _NOT_SWITCHED_ON:
+        if _within(params, outer, inner).get("enabled"):
+            raise not_played(f"{outer}[{inner}][enabled]" if inner else f"{outer}[enabled]")
     intent = params.get("payment_intent_data", {})
     for name in _INTENT_NOT_PLAYED:
         if name in intent:
             raise not_played(f"payment_intent_data[{name}]")
-    if intent.get("capture_method", "automatic_async") == "manual":
+    if intent.get("capture_method") == "manual":
         raise not_played("payment_intent_data[capture_method]", "not `manual`")
+    _check_references(params)
+
+
+def _within(params: Params, outer: str, inner: str) -> Params:
+    found: Params = params.get(outer) or {}
+    return (found.get(inner) or {}) if inner else found
+
+
+def _check_references(params: Params) -> None:
+    """The account is new: it has no customers, coupons or promotion codes."""
+    for index, discount in enumerate(params.get("discounts") or []):
+        for kind, value in discount.items():
+            name, param = kind.replace("_", " "), f"discounts[{index}][{kind}]"
+            raise Refusal(f"No such {name}: '{value}'", code="resource_missing", param=param)
+    if "customer" in params:
+        raise Refusal(f"No such customer: '{params['customer']}'", code="resource_missing", param="customer")
 
 
 def _check_texts(params: Params) -> None:
@@ -243,12 +259,16 @@ def _check_rate(rate: Params, path: str, currency: str) -> None:
 
 def _check_total(params: Params, currency: str) -> None:
     subtotal = sum(line["price_data"]["unit_amount"] * line["quantity"] for line in params["line_items"])
-    shipping = [option["shipping_rate_data"]["fixed_amount"]["amount"] for option in params.get("shipping_options") or []]
+    shipping = [
+        option["shipping_rate_data"]["fixed_amount"]["amount"] for option in params.get("shipping_options") or []
+    ]
     # The first option is the one that the page proposes, and so the one that the total begins with.
     total = subtotal + (shipping[0] if shipping else 0)
     smallest = SMALLEST_CHARGE.get(currency, 1)
     if 0 < total < smallest:
-        message = f"The Checkout Session's total amount due must add up to at least {written(smallest, currency)} {currency}"
+        message = (
+            f"The Checkout Session's total amount due must add up to at least {written(smallest, currency)} {currency}"
+        )
         raise Refusal(message, code="amount_too_small")
     if subtotal + max(shipping, default=0) > LARGEST_CHARGE:
         message = (

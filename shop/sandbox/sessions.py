@@ -19,13 +19,13 @@ def create(tx: Transaction, params: Body, *, public_url: str, business_name: str
     currency = params["line_items"][0]["price_data"]["currency"].lower()
     items = [_line_item(tx, line) for line in params["line_items"]]
     options = [_shipping_option(tx, option["shipping_rate_data"]) for option in params.get("shipping_options") or []]
-    id = tx.new_id("cs_test_a1", 56)
+    key = tx.new_id("cs_test_a1", 56)
     expires_at = params.get("expires_at", tx.now + DAY)
     subtotal = sum(item["amount_total"] for item in items)
     session = completed(
         {
             **_echoed(params),
-            "id": id,
+            "id": key,
             "object": KIND,
             "adaptive_pricing": {"enabled": params.get("adaptive_pricing", {}).get("enabled", True)},
             "automatic_tax": {"enabled": False},
@@ -51,7 +51,7 @@ def create(tx: Transaction, params: Body, *, public_url: str, business_name: str
             "status": "open",
             "success_url": params["success_url"],
             "ui_mode": "hosted_page",
-            "url": f"{public_url.rstrip('/')}/c/pay/{id}",
+            "url": f"{public_url.rstrip('/')}/c/pay/{key}",
         }
     )
     session = priced(tx, session, subtotal, options[0] if options else None)
@@ -64,9 +64,9 @@ def create(tx: Transaction, params: Body, *, public_url: str, business_name: str
     return tx.insert(session, private)
 
 
-def update(tx: Transaction, id: str, params: Body) -> Body:
+def update(tx: Transaction, key: str, params: Body) -> Body:
     """Changes the metadata, at any time of a session's life; a key set to the empty string is removed."""
-    session = tx.get(KIND, id, "session")
+    session = tx.get(KIND, key, "session")
     for name in params:
         if name not in ("metadata", "expand"):
             raise not_played(name)
@@ -76,9 +76,9 @@ def update(tx: Transaction, id: str, params: Body) -> Body:
     return tx.update(session)
 
 
-def expire(tx: Transaction, id: str) -> Body:
+def expire(tx: Transaction, key: str) -> Body:
     """Ends an open session, so that nobody can pay it any more. Raises Refusal for one that is not open."""
-    session = tx.get(KIND, id, "session")
+    session = tx.get(KIND, key, "session")
     if session["status"] != "open":
         raise Refusal(
             'Only Checkout Sessions with a status in ["open"] can be expired. This Checkout Session has a status of '
@@ -100,14 +100,14 @@ def expire_due(tx: Transaction) -> int:
         " AND json_extract(private, '$.deadline') <= ?",
         (KIND, tx.due_clock),
     )
-    for (id,) in due:
-        expire(tx, id)
+    for (key,) in due:
+        expire(tx, key)
     return len(due)
 
 
-def line_items(tx: Transaction, id: str) -> list[Body]:
-    tx.get(KIND, id, "session")
-    items: list[Body] = tx.private(id)["line_items"]
+def line_items(tx: Transaction, key: str) -> list[Body]:
+    tx.get(KIND, key, "session")
+    items: list[Body] = tx.private(key)["line_items"]
     return items
 
 
@@ -140,7 +140,13 @@ def merged_metadata(before: Body, change: Any) -> Body:
     return {key: value for key, value in (before | change).items() if value != ""}
 
 
-DEBIT_OF = {"eur": "sepa_debit", "gbp": "bacs_debit", "aud": "au_becs_debit", "cad": "acss_debit", "usd": "us_bank_account"}
+DEBIT_OF = {
+    "eur": "sepa_debit",
+    "gbp": "bacs_debit",
+    "aud": "au_becs_debit",
+    "cad": "acss_debit",
+    "usd": "us_bank_account",
+}
 
 
 def debit_for(currency: str) -> str:
@@ -158,11 +164,21 @@ def methods_for(currency: str, params: Body) -> list[str]:
     return left
 
 
-_ECHOED = (
-    "allow_promotion_codes allowed_payment_method_types billing_address_collection cancel_url client_reference_id "
-    "customer_email excluded_payment_method_types integration_identifier locale origin_context "
-    "shipping_address_collection submit_type wallet_options"
-).split()
+_ECHOED = [
+    "allow_promotion_codes",
+    "allowed_payment_method_types",
+    "billing_address_collection",
+    "cancel_url",
+    "client_reference_id",
+    "customer_email",
+    "excluded_payment_method_types",
+    "integration_identifier",
+    "locale",
+    "origin_context",
+    "shipping_address_collection",
+    "submit_type",
+    "wallet_options",
+]
 
 
 def _echoed(params: Body) -> Body:

@@ -71,22 +71,24 @@ class Transaction:
         return None if row is None else row[0]
 
     def set_meta(self, name: str, value: str) -> None:
-        self.sql.execute("INSERT INTO meta VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value", (name, value))
+        self.sql.execute(
+            "INSERT INTO meta VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value", (name, value)
+        )
 
-    def find(self, kind: str, id: str) -> Body | None:
-        row = self.sql.execute("SELECT body FROM objects WHERE id = ? AND object = ?", (id, kind)).fetchone()
+    def find(self, kind: str, key: str) -> Body | None:
+        row = self.sql.execute("SELECT body FROM objects WHERE id = ? AND object = ?", (key, kind)).fetchone()
         return None if row is None else json.loads(row[0])
 
-    def get(self, kind: str, id: str, param: str = "id") -> Body:
+    def get(self, kind: str, key: str, param: str = "id") -> Body:
         """Raises Refusal, 404, when there is no such object."""
-        body = self.find(kind, id)
+        body = self.find(kind, key)
         if body is None:
-            raise no_such(kind, id, param)
+            raise no_such(kind, key, param)
         return body
 
-    def private(self, id: str) -> Body:
+    def private(self, key: str) -> Body:
         """What the local Stripe itself remembers about an object and never sends."""
-        row = self.sql.execute("SELECT private FROM objects WHERE id = ?", (id,)).fetchone()
+        row = self.sql.execute("SELECT private FROM objects WHERE id = ?", (key,)).fetchone()
         remembered: Body = json.loads(row[0])
         return remembered
 
@@ -101,8 +103,8 @@ class Transaction:
         self.sql.execute("UPDATE objects SET body = ? WHERE id = ?", (json.dumps(body), body["id"]))
         return body
 
-    def remember(self, id: str, private: Body) -> None:
-        self.sql.execute("UPDATE objects SET private = ? WHERE id = ?", (json.dumps(private), id))
+    def remember(self, key: str, private: Body) -> None:
+        self.sql.execute("UPDATE objects SET private = ? WHERE id = ?", (json.dumps(private), key))
 
     def rows(self, query: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         return self.sql.execute(query, values).fetchall()

@@ -1,5 +1,6 @@
 """Stripe's request encoding: `line_items[0][price_data][currency]=sgd`, and `expand[]=customer`."""
 
+import itertools
 import re
 from collections.abc import Iterable
 
@@ -23,12 +24,11 @@ def decoded(pairs: Iterable[tuple[str, str]]) -> dict[str, Tree]:
 
 
 def _plant(node: dict[str, Tree], steps: list[str], value: str) -> None:
-    for step, following in zip(steps, steps[1:], strict=False):
-        if step == "":
-            step = _open_element(node, following)
-        child = node.get(step)
+    for step, following in itertools.pairwise(steps):
+        place = step or _open_element(node, following)
+        child = node.get(place)
         if not isinstance(child, dict):
-            child = node[step] = {}
+            child = node[place] = {}
         node = child
     last = steps[-1] if steps[-1] != "" else str(len(node))
     node[last] = value

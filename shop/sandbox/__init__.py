@@ -1,0 +1,18 @@
+"""A local Stripe for keyless development: an app of its own, on its own port, for the unmodified `stripe` SDK.
+
+    settings      what it needs to know           server        run it, or run it inside a test
+    app           the Flask app, wired            account       one account: store, clock, deliveries, faults
+    api           every API call's way through    contract      requests against the SDK's parameter types
+    rules         what Stripe asks beyond types   resources     answers against the SDK's resource types
+    sessions, payments, charges, refunds          what happens, with the events it makes
+    page, forms   the hosted payment page         cards         Stripe's test cards
+    events, delivery                              webhooks, signed, repeated until somebody answers 2xx
+    control       what a test or a demo may do to it that a buyer or a shop cannot
+
+It imports nothing else of the shop, and the shop imports nothing of it but in the command line.
+"""
+
+from shop.sandbox.app import create_sandbox
+from shop.sandbox.settings import SandboxSettings
+
+__all__ = ["SandboxSettings", "create_sandbox"]

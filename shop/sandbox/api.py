@@ -1,0 +1,254 @@
+"""The API: one way through for every call. Key, fault, idempotency, parameters, work, expansion, answer."""
+
+import base64
+import binascii
+import json
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import stripe
+from flask import Flask, Response, request
+from stripe import params as stripe_params
+from stripe.params import checkout as checkout_params
+
+from shop.sandbox import events, expansion, idempotency, lists, refunds, sessions
+from shop.sandbox.account import Account
+from shop.sandbox.contract import held_against
+from shop.sandbox.refusals import Body, Refusal, unauthenticated
+from shop.sandbox.store import Origin, Transaction
+from shop.sandbox.wire import Tree, decoded
+
+log = logging.getLogger(__name__)
+
+Act = Callable[[Transaction, Body, str], Body | lists.Page]
+
+
+@dataclass(frozen=True)
+class Route:
+    """One endpoint: the SDK's parameter type that its requests are held against, and the work."""
+
+    method: str
+    path: str
+    params: type
+    act: Act
+
+
+def routes(account: Account) -> list[Route]:
+    settings = account.settings
+
+    def create_session(tx: Transaction, params: Body, _: str) -> Body:
+        return sessions.create(tx, params, public_url=settings.public_url, business_name=settings.business_name)
+
+    session, c, p = "/v1/checkout/sessions", checkout_params, stripe_params
+    return [
+        Route("POST", session, c.SessionCreateParams, create_session),
+        Route("GET", session, c.SessionListParams, _listing("checkout.session", session)),
+        Route("GET", f"{session}/<key>", c.SessionRetrieveParams, _reading("checkout.session", "session")),
+        Route(
+            "POST", f"{session}/<key>", c.SessionUpdateParams, lambda tx, given, key: sessions.update(tx, key, given)
+        ),
+        Route("POST", f"{session}/<key>/expire", c.SessionExpireParams, lambda tx, _, key: sessions.expire(tx, key)),
+        Route("GET", f"{session}/<key>/line_items", c.SessionListLineItemsParams, _line_items),
+        Route(
+            "GET", "/v1/payment_intents", p.PaymentIntentListParams, _listing("payment_intent", "/v1/payment_intents")
+        ),
+        Route("GET", "/v1/payment_intents/<key>", p.PaymentIntentRetrieveParams, _reading("payment_intent", "intent")),
+        Route("GET", "/v1/charges", p.ChargeListParams, _listing("charge", "/v1/charges")),
+        Route("GET", "/v1/charges/<key>", p.ChargeRetrieveParams, _reading("charge", "charge")),
+        Route("POST", "/v1/refunds", p.RefundCreateParams, lambda tx, given, _: refunds.create(tx, given)),
+        Route("GET", "/v1/refunds", p.RefundListParams, _listing("refund", "/v1/refunds")),
+        Route("GET", "/v1/refunds/<key>", p.RefundRetrieveParams, _reading("refund", "refund")),
+        Route("POST", "/v1/refunds/<key>", p.RefundUpdateParams, lambda tx, given, key: refunds.update(tx, key, given)),
+        Route("GET", "/v1/events", p.EventListParams, _events),
+        Route("GET", "/v1/events/<key>", p.EventRetrieveParams, _event),
+    ]
+
+
+def install(app: Flask, account: Account) -> None:
+    app.register_error_handler(HungUp, _no_answer)
+    for route in routes(account):
+        name = f"{route.method} {route.path}"
+        app.add_url_rule(route.path, name, _view(route, account), methods=[route.method])
+    app.add_url_rule("/v1/<path:rest>", "unknown", _unknown(account), methods=["GET", "POST", "DELETE"])
+
+
+def _view(route: Route, account: Account) -> Callable[..., Response]:
+    def answer(key: str = "") -> Response:
+        return _answered(account, lambda call: _carried_out(route, account, call, key))
+
+    return answer
+
+
+def _unknown(account: Account) -> Callable[..., Response]:
+    def answer(rest: str) -> Response:
+        def refuse(_: "_Call") -> tuple[int, Body]:
+            raise Refusal(f"Unrecognized request URL ({request.method}: /v1/{rest}).", status=404)
+
+        return _answered(account, refuse)
+
+    return answer
+
+
+class HungUp(Exception):
+    """The connection is to be closed without an answer."""
+
+
+class _NoAnswer:
+    """A body that breaks before its first byte: the server takes it for a client that went away, and closes."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        raise ConnectionAbortedError
+
+
+def _no_answer(_: HungUp) -> Response:
+    return Response(_NoAnswer())
+
+
+@dataclass
+class _Call:
+    """One request: its id, its idempotency key, and what the answer's headers have to say."""
+
+    request_id: str
+    key: str | None
+    replayed: bool = False
+    lose_answer: bool = False
+    hold_answer: bool = False
+
+
+def _answered(account: Account, work: Callable[[_Call], tuple[int, Body]]) -> Response:
+    with account.store.transaction() as tx:
+        request_id = tx.new_id("req_", 14)
+    call = _Call(request_id, request.headers.get("Idempotency-Key") if request.method == "POST" else None)
+    try:
+        _authenticate(request.headers.get("Authorization"))
+        _fault(account, call)
+        status, body = work(call)
+    except Refusal as refusal:
+        status, body = refusal.status, refusal.body()
+    log.info("%s %s %s %s", request.method, request.path, status, call.request_id)
+    if call.hold_answer:
+        account.faults.wait()
+    if call.lose_answer:
+        raise HungUp
+    return _response(call, status, body)
+
+
+def _carried_out(route: Route, account: Account, call: _Call, key: str) -> tuple[int, Body]:
+    pairs = (request.args if request.method == "GET" else request.form).items(multi=True)
+    tree = decoded(pairs)
+    if call.key is None:
+        return 200, _work(route, account, call, key, tree)
+    kept = idempotency.begin(account.store, call.key, idempotency.fingerprint(request.method, request.path, tree))
+    if kept is not None:
+        call.replayed = True
+        return kept
+    try:
+        body = _work(route, account, call, key, tree)
+    except Refusal as refusal:
+        if not refusal.executed:
+            raise
+        with account.store.transaction() as tx:
+            idempotency.keep(tx, call.key, refusal.status, refusal.body())
+        return refusal.status, refusal.body()
+    finally:
+        idempotency.give_back(account.store, call.key)
+    return 200, body
+
+
+def _work(route: Route, account: Account, call: _Call, key: str, tree: dict[str, Tree]) -> Body:
+    params = held_against(route.params, tree)
+    with account.store.transaction(Origin(call.request_id, call.key)) as tx:
+        result = route.act(tx, params, key)
+        body = result.body() if isinstance(result, lists.Page) else result
+        body = expansion.expanded(tx, body, params.get("expand", []))
+        if call.key is not None and not call.hold_answer:
+            idempotency.keep(tx, call.key, 200, body)
+    account.deliveries.wake()
+    if call.hold_answer:
+        # The key stays "in progress" for as long as the answer is held back.
+        account.faults.wait()
+        call.hold_answer = False
+        if call.key is not None:
+            with account.store.transaction() as tx:
+                idempotency.keep(tx, call.key, 200, body)
+    return body
+
+
+def _fault(account: Account, call: _Call) -> None:
+    kind = account.faults.take()
+    call.hold_answer = kind == "slow"
+    call.lose_answer = kind == "drop_after"
+    if kind == "429":
+        message = "Request rate limit exceeded. You can learn more about rate limits here https://stripe.com/docs/rate-limits."
+        raise Refusal(message, status=429, code="rate_limit")
+    if kind == "500":
+        raise Refusal("An unknown error occurred", status=500, kind="api_error")
+    if kind == "timeout":
+        account.faults.wait()
+        raise HungUp
+
+
+def _authenticate(header: str | None) -> None:
+    """Bearer or Basic, with a test key. Raises Refusal, 401, for anything else."""
+    scheme, _, rest = (header or "").partition(" ")
+    key = rest.strip()
+    if scheme.lower() == "basic":
+        try:
+            key = base64.b64decode(key, validate=True).decode().partition(":")[0]
+        except (binascii.Error, UnicodeDecodeError):
+            key = ""
+    elif scheme.lower() != "bearer":
+        key = ""
+    if not key:
+        raise unauthenticated(
+            "You did not provide an API key. You need to provide your API key in the Authorization header, using "
+            "Bearer auth (e.g. 'Authorization: Bearer YOUR_SECRET_KEY')."
+        )
+    if key.startswith(("sk_live_", "rk_live_")):
+        raise unauthenticated("This is the local Stripe: it refuses live keys. Use one that begins with sk_test_.")
+    if not key.startswith(("sk_test_", "rk_test_")):
+        shown = key[:8] + "*" * max(0, len(key) - 12) + key[-4:] if len(key) > 12 else "*" * len(key)
+        raise unauthenticated(f"Invalid API Key provided: {shown}")
+
+
+def _response(call: _Call, status: int, body: Body) -> Response:
+    answer = Response(json.dumps(body, indent=2), status, content_type="application/json")
+    answer.headers["Request-Id"] = call.request_id
+    answer.headers["Stripe-Version"] = request.headers.get("Stripe-Version", stripe.api_version)
+    answer.headers["Cache-Control"] = "no-cache, no-store"
+    if call.key is not None:
+        answer.headers["Idempotency-Key"] = call.key
+        answer.headers["Original-Request"] = call.request_id
+    if call.replayed:
+        answer.headers["Idempotent-Replayed"] = "true"
+    if status in (409, 500):
+        answer.headers["Stripe-Should-Retry"] = "true"
+    return answer
+
+
+def _reading(kind: str, param: str) -> Act:
+    def read(tx: Transaction, params: Body, key: str) -> Body:
+        return tx.get(kind, key, param)
+
+    return read
+
+
+def _listing(kind: str, url: str) -> Act:
+    def page(tx: Transaction, params: Body, _: str) -> lists.Page:
+        return lists.of_kind(tx, kind, params, url)
+
+    return page
+
+
+def _line_items(tx: Transaction, params: Body, key: str) -> lists.Page:
+    return lists.of_items(sessions.line_items(tx, key), params, f"/v1/checkout/sessions/{key}/line_items")
+
+
+def _event(tx: Transaction, params: Body, key: str) -> Body:
+    return events.as_sent_now(tx, tx.get("event", key))
+
+
+def _events(tx: Transaction, params: Body, _: str) -> lists.Page:
+    page = lists.of_kind(tx, "event", params, "/v1/events")
+    return lists.Page([events.as_sent_now(tx, event) for event in page.items], page.has_more, page.url)

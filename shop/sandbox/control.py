@@ -1,0 +1,183 @@
+"""What a test or a demo may do to the local Stripe: pay as a buyer, move the clock, lose an answer, hold the mail.
+
+In this process through `Control`; from another one by `POST /_control/<name>` with the same arguments as JSON.
+"""
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from flask import Blueprint, Response, current_app, jsonify, request
+
+from shop.sandbox import events, lists, payments, sessions
+from shop.sandbox.account import Account
+from shop.sandbox.cards import Decline, Means, recognised
+from shop.sandbox.forms import test_buyer
+from shop.sandbox.payments import Address, Buyer, NotOpen, Outcome
+from shop.sandbox.refusals import Body, Refusal
+
+bp = Blueprint("control", __name__, url_prefix="/_control")
+
+
+class Control:
+    """The controls of one account. Each method's answer can be written as JSON."""
+
+    def __init__(self, account: Account) -> None:
+        self._account = account
+
+    def pay(
+        self,
+        session_id: str,
+        card: str = "4242424242424242",
+        *,
+        email: str = "reader@example.com",
+        name: str = "Ada Reader",
+        country: str = "SG",
+        shipping: int = 0,
+        method: str = "card",
+        authenticate: bool = True,
+        **address: str,
+    ) -> Body:
+        """Does what a buyer does on the page: `card` with the `shipping`-th option; `method` may be `delayed_debit`.
+
+        A card that asks for 3-D Secure is answered with `authenticate`. Returns the session as it is afterwards.
+        Raises Refusal for an unknown session, for one that is not open, and for a decline (402, with its code).
+        """
+        known = {name: value for name, value in (test_buyer(country) | address).items() if name in _ADDRESS}
+        means = Means() if method == "delayed_debit" else Means(recognised(card))
+        try:
+            with self._account.store.transaction() as tx:
+                options = tx.get(sessions.KIND, session_id, "session")["shipping_options"]
+                rate = options[shipping]["shipping_rate"] if options else None
+                buyer = Buyer(email, name, Address(**known), rate)
+                outcome = payments.pay(tx, session_id, buyer, means)
+                if outcome is Outcome.AUTHENTICATE:
+                    outcome = payments.answer_3ds(tx, session_id, passed=authenticate)
+                session = tx.get(sessions.KIND, session_id)
+        except NotOpen as ended:
+            raise Refusal(f"This Checkout Session is {ended.session['status']}.", param="session") from None
+        finally:
+            self._account.deliveries.wake()
+        if isinstance(outcome, Decline):
+            raise Refusal(outcome.message, status=402, kind="card_error", code=outcome.decline_code or outcome.code)
+        return session
+
+    def decline(self, session_id: str, card: str = "4000000000000002", **buyer: Any) -> str:
+        """Tries to pay with a card that is declined; returns the decline's code. Raises ValueError if it pays."""
+        try:
+            self.pay(session_id, card, **buyer)
+        except Refusal as refusal:
+            if refusal.status != 402:
+                raise
+            return str(refusal.code)
+        raise ValueError(f"the card ending in {card[-4:]} was not declined")
+
+    def settle_delayed(self, session_id: str, *, ok: bool = True) -> Body:
+        """The bank's answer to a delayed debit. Raises Refusal unless one is awaited."""
+        with self._account.store.transaction() as tx:
+            session = payments.settle_delayed(tx, session_id, ok=ok)
+        self._account.deliveries.wake()
+        return session
+
+    def expire(self, session_id: str) -> Body:
+        """Ends an open session, as time would. Raises Refusal for one that is not open."""
+        with self._account.store.transaction() as tx:
+            session = sessions.expire(tx, session_id)
+        self._account.deliveries.wake()
+        return session
+
+    def session(self, session_id: str) -> Body:
+        with self._account.store.transaction() as tx:
+            return tx.get(sessions.KIND, session_id, "session")
+
+    def sessions(self) -> list[Body]:
+        """Newest first, a hundred at most."""
+        with self._account.store.transaction() as tx:
+            return lists.of_kind(tx, sessions.KIND, {"limit": 100}, "").items
+
+    def advance(self, seconds: float) -> None:
+        """Lets time pass for what falls due: sessions expire, deliveries are tried again, old keys are forgotten.
+
+        `created` and signatures go on by the wall clock, for the shop compares them with its own.
+        """
+        self._account.store.advance(seconds)
+        self._account.expire_due()
+        self._account.deliveries.wake()
+
+    def events(self, type: str | None = None) -> list[Body]:  # noqa: A002
+        """Every event, oldest first; of one `type` if given."""
+        with self._account.store.transaction() as tx:
+            rows = tx.rows("SELECT id FROM objects WHERE object = 'event' ORDER BY seq")
+            found = [events.as_sent_now(tx, tx.get("event", key)) for (key,) in rows]
+        return [event for event in found if type is None or event["type"] == type]
+
+    def deliveries(self, event_id: str | None = None) -> list[Body]:
+        """Every delivery, oldest first, with its state and its attempts."""
+        with self._account.store.transaction() as tx:
+            return events.deliveries_of(tx, event_id)
+
+    def resend(self, event_id: str) -> None:
+        """Owes one more delivery of an event, whatever became of the others."""
+        with self._account.store.transaction() as tx:
+            events.owe_delivery(tx, tx.get("event", event_id))
+        self._account.deliveries.wake()
+
+    def hold_deliveries(self) -> None:
+        """Nothing is delivered until `release_deliveries`, except by `deliver_now`."""
+        self._account.deliveries.hold()
+
+    def release_deliveries(self) -> None:
+        self._account.deliveries.release()
+
+    def deliver_now(self) -> int:
+        """Attempts each owed delivery once, oldest first, and returns how many when all have been answered."""
+        return self._account.deliveries.deliver_now()
+
+    def fail_next(self, n: int = 1, kind: str = "500") -> None:
+        """The next `n` API calls go wrong; the kinds are those of `faults.KINDS`."""
+        self._account.faults.plan(n, kind)
+
+    def waiting_calls(self) -> int:
+        """How many API calls hang at this moment."""
+        return self._account.faults.waiting
+
+    def release_calls(self) -> None:
+        """Lets every API call go on that hangs now."""
+        self._account.faults.release()
+
+    def clear_faults(self) -> None:
+        self._account.faults.clear()
+
+    def set_webhook(self, url: str, secret: str) -> None:
+        """Where events go from now on; an empty `url` for nowhere."""
+        self._account.deliveries.set_endpoint(url, secret)
+        self._account.deliveries.wake()
+
+
+_ADDRESS = ("country", "line1", "line2", "city", "state", "postal_code")
+_NAMES = {name for name, _ in inspect.getmembers(Control, inspect.isfunction) if not name.startswith("_")}
+
+
+@bp.route("/<name>", methods=["POST"])
+def carry_out(name: str) -> tuple[Response, int]:
+    if name not in _NAMES:
+        return _refused(f"There is no control {name}; there are {', '.join(sorted(_NAMES))}.", 404)
+    # Only JSON: a page of another origin cannot send it without asking first, and is not answered then.
+    if not request.is_json:
+        return _refused("Send the arguments as JSON.", 415)
+    given = request.get_json(silent=True)
+    if not isinstance(given, dict):
+        return _refused("Send the arguments as a JSON object.", 400)
+    account: Account = current_app.extensions["sandbox"]
+    act: Callable[..., Any] = getattr(Control(account), name)
+    try:
+        inspect.signature(act).bind(**given)
+        return jsonify(act(**given)), 200
+    except Refusal as refusal:
+        return jsonify(refusal.body()), refusal.status
+    except (TypeError, ValueError, IndexError) as mistake:
+        return _refused(str(mistake), 400)
+
+
+def _refused(message: str, status: int) -> tuple[Response, int]:
+    return jsonify(Refusal(message).body()), status

@@ -1,0 +1,195 @@
+"""The payment page's form: who, where to, which shipping, and with what."""
+
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+from wtforms import Form, StringField
+from wtforms.validators import ValidationError
+
+from shop.sandbox import addresses, cards
+from shop.sandbox.cards import Means
+from shop.sandbox.payments import Address, Buyer
+from shop.sandbox.refusals import Body
+from shop.sandbox.rules import EMAIL
+
+TEST_BUYER = {
+    "email": "reader@example.com",
+    "name": "Ada Reader",
+    "line1": "1 Raffles Place",
+    "line2": "#20-61",
+    "city": "Singapore",
+    "postal_code": "048616",
+}
+# A postal code and province that hold, for countries other than the test buyer's own.
+_ELSEWHERE = {
+    "US": {"line1": "350 Fifth Avenue", "line2": "", "city": "New York", "state": "NY", "postal_code": "10118"},
+    "GB": {"line1": "221B Baker Street", "line2": "", "city": "London", "postal_code": "NW1 6XE"},
+    "AU": {"line1": "1 Macquarie Street", "line2": "", "city": "Sydney", "state": "NSW", "postal_code": "2000"},
+    "CA": {"line1": "290 Bremner Blvd", "line2": "", "city": "Toronto", "state": "ON", "postal_code": "M5V 3L9"},
+    "MY": {"line1": "Jalan Ampang", "line2": "", "city": "Kuala Lumpur", "state": "WP", "postal_code": "50450"},
+    "JP": {"line1": "1-1 Marunouchi", "line2": "", "city": "Chiyoda", "state": "Tokyo", "postal_code": "100-0005"},
+    "KR": {"line1": "1 Sejong-daero", "line2": "", "city": "Seoul", "postal_code": "04524"},
+    "DE": {"line1": "Unter den Linden 1", "line2": "", "city": "Berlin", "postal_code": "10117"},
+    "FR": {"line1": "1 rue de Rivoli", "line2": "", "city": "Paris", "postal_code": "75001"},
+}
+
+
+def test_buyer(country: str) -> dict[str, str]:
+    """A buyer whose address holds in `country`, as far as this page knows it."""
+    return {**TEST_BUYER, "state": "", **_ELSEWHERE.get(country, {}), "country": country}
+
+
+_TEST_NUMBERS = frozenset(card.number for card in cards.CARDS)
+
+
+def _methods(types: list[str]) -> list[tuple[str, str]]:
+    """The ways to pay that the session's payment method types leave, with their names on the page."""
+    offered = [("card", "Card")] if "card" in types else []
+    return [*offered, ("delayed_debit", "Delayed bank debit")] if types != ["card"] else offered
+
+
+def digits(text: str | None) -> str:
+    return re.sub(r"[\s-]", "", text or "")
+
+
+class PaymentForm(Form):  # type: ignore[misc]  # WTForms has no types
+    """`session` decides which fields count: an address only where the shop asks for one, and so on."""
+
+    email = StringField("E-mail")
+    name = StringField("Full name")
+    country = StringField("Country or region")
+    line1 = StringField("Address")
+    line2 = StringField("Flat, floor, building (optional)")
+    city = StringField("Town or city")
+    state = StringField("State or province")
+    postal_code = StringField("Postal code")
+    shipping_option = StringField("Shipping")
+    method = StringField("Pay with")
+    test_card = StringField("Test card")
+    number = StringField("Card number")
+    exp = StringField("Expiry (MM / YY)")
+    cvc = StringField("CVC")
+
+    def __init__(self, session: Body, options: list[tuple[str, str]], formdata: Any = None, **values: Any) -> None:
+        super().__init__(formdata, **values)
+        self.session = session
+        self.asks_address = bool(session["shipping_address_collection"])
+        wanted = session["shipping_address_collection"] or {}
+        self.countries = addresses.named(wanted.get("allowed_countries", []))
+        self.shipping_options = options
+        self.methods = _methods(session["payment_method_types"])
+        codes = [code for code, _ in self.countries]
+        if self.country.data is None and codes:
+            self.country.data = "SG" if "SG" in codes else codes[0]
+        if self.shipping_option.data is None and options:
+            self.shipping_option.data = options[0][0]
+        if self.method.data is None:
+            self.method.data = self.methods[0][0]
+        if self.test_card.data is None:
+            self.test_card.data = cards.CARDS[0].number
+
+    def validate_email(self, field: Any) -> None:
+        if not (field.data or "").strip():
+            raise ValidationError("Enter your e-mail address.")
+        if not EMAIL.match(field.data.strip()) or len(field.data) > 254:
+            raise ValidationError("This is not an e-mail address: it needs an @ and a domain, like reader@example.com.")
+
+    def validate_name(self, field: Any) -> None:
+        self._need(field, "Enter your full name.")
+
+    def validate_country(self, field: Any) -> None:
+        if self.asks_address and field.data not in [code for code, _ in self.countries]:
+            raise ValidationError("The shop does not send to this country. Choose one from the list.")
+
+    def validate_line1(self, field: Any) -> None:
+        if self.asks_address:
+            self._need(field, "Enter the street and house number.")
+
+    def validate_city(self, field: Any) -> None:
+        if self.asks_address and self.country.data not in addresses.NO_CITY:
+            self._need(field, "Enter the town or city.")
+
+    def validate_state(self, field: Any) -> None:
+        if self.asks_address and self.country.data in addresses.NEEDS_STATE:
+            self._need(field, "Enter the state or province.")
+
+    def validate_postal_code(self, field: Any) -> None:
+        if not self.asks_address:
+            return
+        mistake = addresses.postal_code_mistake(self.country.data or "", (field.data or "").strip())
+        if mistake:
+            raise ValidationError(mistake)
+
+    def validate_shipping_option(self, field: Any) -> None:
+        if self.shipping_options and field.data not in [key for key, _ in self.shipping_options]:
+            raise ValidationError("Choose one of these ways of shipping.")
+
+    def validate_method(self, field: Any) -> None:
+        if field.data not in [key for key, _ in self.methods]:
+            raise ValidationError("Choose one of these ways to pay.")
+
+    def validate_test_card(self, field: Any) -> None:
+        if self.method.data == "card" and not self.is_typed_card and field.data not in _TEST_NUMBERS:
+            raise ValidationError("Choose one of these test cards.")
+
+    def validate_number(self, field: Any) -> None:
+        if self.is_typed_card and not cards.passes_luhn(digits(field.data)):
+            raise ValidationError("Your card number is invalid.")
+
+    def validate_exp(self, field: Any) -> None:
+        if not self.is_typed_card:
+            return
+        expiry = self._expiry()
+        if expiry is None:
+            raise ValidationError("Enter the expiry date as month and year, like 12 / 34.")
+        if cards.has_expired(*expiry, datetime.now(UTC).date()):
+            raise ValidationError("Your card's expiration date is in the past.")
+
+    def validate_cvc(self, field: Any) -> None:
+        if not self.is_typed_card:
+            return
+        wanted = 4 if digits(self.number.data)[:2] in ("34", "37") else 3
+        if not re.fullmatch(rf"[0-9]{{{wanted}}}", digits(field.data)):
+            raise ValidationError(f"Enter the {wanted} digits of your card's security code.")
+
+    @property
+    def is_typed_card(self) -> bool:
+        """Anything typed into the card fields counts over the test card that is picked."""
+        return self.method.data == "card" and any(digits(f.data) for f in (self.number, self.exp, self.cvc))
+
+    def buyer(self) -> Buyer:
+        address = Address()
+        if self.asks_address:
+            fields = (self.country, self.line1, self.line2, self.city, self.state, self.postal_code)
+            address = Address(**{field.name: (field.data or "").strip() or None for field in fields})
+        return Buyer(
+            email=(self.email.data or "").strip(),
+            name=(self.name.data or "").strip(),
+            address=address,
+            shipping_rate=self.shipping_option.data if self.shipping_options else None,
+        )
+
+    def means(self) -> Means:
+        """Of a validated form. The number is looked up here, and goes no further."""
+        if self.method.data == "delayed_debit":
+            return Means()
+        if not self.is_typed_card:
+            return Means(cards.recognised(self.test_card.data))
+        month, year = self._expiry() or (12, 2034)
+        return Means(cards.recognised(digits(self.number.data)), month, year)
+
+    def _expiry(self) -> tuple[int, int] | None:
+        match = re.fullmatch(r"\s*(\d{1,2})\s*[/\-. ]?\s*(\d{2}|20\d{2})\s*", self.exp.data or "", re.ASCII)
+        if match is None or not 1 <= int(match[1]) <= 12:
+            return None
+        year = int(match[2])
+        return int(match[1]), year if year > 99 else 2000 + year
+
+    @staticmethod
+    def _need(field: Any, message: str) -> None:
+        text = (field.data or "").strip()
+        if not text:
+            raise ValidationError(message)
+        if len(text) > 200:
+            raise ValidationError("This is too long: 200 characters at most.")

@@ -1,0 +1,274 @@
+"""What happens when a buyer presses Pay: one code path for the hosted page and for the controls."""
+
+from dataclasses import asdict, dataclass
+from enum import Enum, auto
+
+from shop.sandbox import charges, events
+from shop.sandbox.cards import AUTHENTICATION_FAILED, BY_LAST4, Decline, Means
+from shop.sandbox.refusals import Body, Refusal
+from shop.sandbox.resources import completed
+from shop.sandbox.sessions import KIND, priced
+from shop.sandbox.store import Transaction
+
+
+@dataclass(frozen=True)
+class Address:
+    country: str | None = None
+    line1: str | None = None
+    line2: str | None = None
+    city: str | None = None
+    state: str | None = None
+    postal_code: str | None = None
+
+
+@dataclass(frozen=True)
+class Buyer:
+    """What the page asks of a buyer. `shipping_rate` is the id of the chosen one, if the session offers any."""
+
+    email: str
+    name: str
+    address: Address
+    shipping_rate: str | None = None
+
+
+class Outcome(Enum):
+    PAID = auto()
+    PROCESSING = auto()
+    AUTHENTICATE = auto()
+
+
+class Declined(Exception):
+    """The attempt was made and failed; what it left behind is to be kept, so callers catch it inside."""
+
+    def __init__(self, decline: Decline) -> None:
+        super().__init__(decline.message)
+        self.decline = decline
+
+
+class NotOpen(Exception):
+    """The session is complete or expired already."""
+
+    def __init__(self, session: Body) -> None:
+        super().__init__(session["status"])
+        self.session = session
+
+
+def pay(tx: Transaction, session_id: str, buyer: Buyer, means: Means) -> Outcome | Decline:
+    """Attempts the payment of an open session. Raises NotOpen, and Refusal for an unknown session.
+
+    A decline is returned, not raised, since the transaction must keep the failed charge.
+    """
+    session = _open_session(tx, session_id)
+    session = _with_shipping(tx, session, buyer.shipping_rate)
+    if session["amount_total"] == 0:
+        _complete(tx, session, buyer, None, "no_payment_required")
+        return Outcome.PAID
+    intent = _intent_of(tx, session, buyer)
+    method = charges.payment_method(tx, means, _billing(buyer), session["currency"])
+    if means.card and means.card.asks_3ds:
+        return _ask_for_3ds(tx, session, intent, method, buyer, means)
+    decline = means.card.decline if means.card else None
+    return _settle(tx, session, intent, method, buyer, means, decline)
+
+
+def answer_3ds(tx: Transaction, session_id: str, *, passed: bool) -> Outcome | Decline:
+    """What the buyer answered on the bank's page. Raises NotOpen, or Refusal when nobody had asked."""
+    session = _open_session(tx, session_id)
+    private = tx.private(session_id)
+    pending = private.pop("pending", None)
+    if pending is None:
+        raise Refusal("This Checkout Session is not waiting for authentication.")
+    tx.remember(session_id, private)
+    buyer = Buyer(**(pending["buyer"] | {"address": Address(**pending["buyer"]["address"])}))
+    means = Means(BY_LAST4[pending["last4"]], pending["exp_month"], pending["exp_year"])
+    session = _with_shipping(tx, session, buyer.shipping_rate)
+    intent = tx.get("payment_intent", session["payment_intent"])
+    method = tx.get("payment_method", pending["method"])
+    if not passed:
+        charges.fail_intent(tx, intent, method, AUTHENTICATION_FAILED, None)
+        return AUTHENTICATION_FAILED
+    assert means.card is not None
+    return _settle(tx, session, intent, method, buyer, means, means.card.decline_after_3ds, authenticated=True)
+
+
+def settle_delayed(tx: Transaction, session_id: str, *, ok: bool) -> Body:
+    """The bank's answer to a delayed debit. Raises Refusal unless the session is complete and unpaid."""
+    session = tx.get(KIND, session_id, "session")
+    if session["status"] != "complete" or session["payment_status"] != "unpaid":
+        raise Refusal("This Checkout Session is not waiting for a delayed payment.")
+    intent = tx.get("payment_intent", session["payment_intent"])
+    charge = tx.get("charge", intent["latest_charge"])
+    if intent["status"] != "processing":
+        raise Refusal("This Checkout Session is not waiting for a delayed payment.")
+    if ok:
+        tx.update(charge | {"status": "succeeded", "paid": True})
+        events.record(tx, "charge.succeeded", charge | {"status": "succeeded", "paid": True})
+        _succeed(tx, intent, charge["id"])
+        session["payment_status"] = "paid"
+        tx.update(session)
+        events.record(tx, "checkout.session.async_payment_succeeded", session)
+    else:
+        refusal = Decline("payment_method_provider_decline", "The customer's bank account could not be debited.")
+        failed = {"status": "failed", "failure_code": refusal.code, "failure_message": refusal.message}
+        charge |= failed | {"captured": False, "amount_captured": 0}
+        tx.update(charge)
+        events.record(tx, "charge.failed", charge)
+        method = tx.get("payment_method", charge["payment_method"])
+        charges.fail_intent(tx, intent, method, refusal, charge["id"])
+        events.record(tx, "checkout.session.async_payment_failed", session)
+    return session
+
+
+def _open_session(tx: Transaction, session_id: str) -> Body:
+    session = tx.get(KIND, session_id, "session")
+    if session["status"] != "open":
+        raise NotOpen(session)
+    return session
+
+
+def _with_shipping(tx: Transaction, session: Body, rate: str | None) -> Body:
+    options = session["shipping_options"]
+    if not options:
+        return session
+    chosen = next((option for option in options if option["shipping_rate"] == rate), None)
+    if chosen is None:
+        raise Refusal(f"No such shipping rate: '{rate}'", code="resource_missing", param="shipping_rate")
+    return priced(tx, session, session["amount_subtotal"], chosen)
+
+
+def _intent_of(tx: Transaction, session: Body, buyer: Buyer) -> Body:
+    """The session's payment intent, made when the buyer first tries to pay, with what is due now."""
+    shipping = _shipping(session, buyer)
+    if session["payment_intent"]:
+        intent = tx.get("payment_intent", session["payment_intent"])
+        return tx.update(intent | {"amount": session["amount_total"], "shipping": shipping})
+    key = tx.new_id("pi_")
+    wanted = tx.private(session["id"])["payment_intent_data"]
+    described = {
+        name: wanted.get(name)
+        for name in (
+            "description",
+            "receipt_email",
+            "statement_descriptor",
+            "statement_descriptor_suffix",
+            "transfer_group",
+        )
+    }
+    intent = completed(
+        {
+            **described,
+            "id": key,
+            "object": "payment_intent",
+            "amount": session["amount_total"],
+            "amount_capturable": 0,
+            "amount_received": 0,
+            "capture_method": wanted.get("capture_method", "automatic_async"),
+            "client_secret": tx.new_id(key + "_secret_", 25),
+            "confirmation_method": "automatic",
+            "created": tx.now,
+            "currency": session["currency"],
+            "livemode": False,
+            "metadata": wanted.get("metadata", {}),
+            "payment_method_options": {"card": {"request_three_d_secure": "automatic"}},
+            "payment_method_types": session["payment_method_types"],
+            "shipping": shipping,
+            "status": "requires_payment_method",
+        }
+    )
+    tx.insert(intent, {"session": session["id"]})
+    stored = tx.get(KIND, session["id"])
+    tx.update(stored | {"payment_intent": key})
+    session["payment_intent"] = key
+    events.record(tx, "payment_intent.created", intent)
+    return intent
+
+
+def _whole_shipping(shipping: Body | None) -> Body | None:
+    return None if shipping is None else {"carrier": None, "phone": None, "tracking_number": None, **shipping}
+
+
+def _ask_for_3ds(tx: Transaction, session: Body, intent: Body, method: Body, buyer: Buyer, means: Means) -> Outcome:
+    assert means.card is not None
+    page = f"{session['url']}/3ds"
+    intent |= {
+        "status": "requires_action",
+        "payment_method": method["id"],
+        "next_action": {"type": "redirect_to_url", "redirect_to_url": {"url": page, "return_url": session["url"]}},
+    }
+    tx.update(intent)
+    events.record(tx, "payment_intent.requires_action", intent)
+    private = tx.private(session["id"])
+    private["pending"] = {
+        "buyer": asdict(buyer),
+        "method": method["id"],
+        "last4": means.card.last4,
+        "exp_month": means.exp_month,
+        "exp_year": means.exp_year,
+    }
+    tx.remember(session["id"], private)
+    return Outcome.AUTHENTICATE
+
+
+def _settle(
+    tx: Transaction,
+    session: Body,
+    intent: Body,
+    method: Body,
+    buyer: Buyer,
+    means: Means,
+    decline: Decline | None,
+    authenticated: bool = False,
+) -> Outcome | Decline:
+    made = charges.charge(tx, intent, method, means, decline, authenticated)
+    if decline:
+        charges.fail_intent(tx, intent, method, decline, made["id"])
+        return decline
+    intent |= {"payment_method": method["id"], "next_action": None, "last_payment_error": None}
+    if means.is_delayed:
+        intent |= {"status": "processing", "latest_charge": made["id"]}
+        tx.update(intent)
+        events.record(tx, "payment_intent.processing", intent)
+        _complete(tx, session, buyer, intent["id"], "unpaid")
+        return Outcome.PROCESSING
+    _succeed(tx, intent, made["id"])
+    _complete(tx, session, buyer, intent["id"], "paid")
+    return Outcome.PAID
+
+
+def _succeed(tx: Transaction, intent: Body, charge_id: str) -> None:
+    intent |= {"status": "succeeded", "amount_received": intent["amount"], "latest_charge": charge_id}
+    tx.update(intent)
+    events.record(tx, "payment_intent.succeeded", intent)
+
+
+def _complete(tx: Transaction, session: Body, buyer: Buyer, intent: str | None, payment_status: str) -> None:
+    asks_address = bool(session["shipping_address_collection"])
+    session |= {
+        "collected_information": {"shipping_details": _named_address(buyer)} if asks_address else None,
+        "customer_details": {
+            "address": asdict(buyer.address),
+            "email": buyer.email,
+            "name": buyer.name,
+            "tax_exempt": "none",
+            "tax_ids": [],
+        },
+        "payment_intent": intent,
+        "payment_status": payment_status,
+        "status": "complete",
+        "url": None,
+    }
+    session = completed(session)
+    tx.update(session)
+    events.record(tx, "checkout.session.completed", session)
+
+
+def _named_address(buyer: Buyer) -> Body:
+    return {"name": buyer.name, "address": asdict(buyer.address)}
+
+
+def _shipping(session: Body, buyer: Buyer) -> Body | None:
+    return _whole_shipping(_named_address(buyer)) if session["shipping_address_collection"] else None
+
+
+def _billing(buyer: Buyer) -> Body:
+    return {"name": buyer.name, "email": buyer.email, "address": asdict(buyer.address), "phone": None, "tax_id": None}
