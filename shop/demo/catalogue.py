@@ -4,6 +4,8 @@ Prices are integer minor units of `DEMO_CURRENCY` (cents), weights are grams pac
 days counted from the moment of seeding. Loading these values into a database is the business of whoever seeds it.
 """
 
+# ruff: noqa: RUF001 (the apostrophe and the times sign of print are meant)
+
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,8 +89,8 @@ TRUMP_KIM_TEE: Final = DemoProduct(
 On 12 June 2018 two men who had spent a year insulting each other shook hands on Sentosa, and every newsroom in Singapore
 ran out of coffee. This is the shirt our desk wanted to be wearing.
 
-The drawing is ours: two cuffs, one long red tie, one buttoned-up sleeve, and the handshake that launched a thousand live
-blogs. It takes no sides. It has been described by our political editor as “balanced to a fault”.
+The drawing is ours: one cuff with a gold link, one sleeve buttoned to the wrist, and the handshake that launched a thousand
+live blogs. It takes no sides. It has been described by our political editor as “balanced to a fault”.
 
 - 100% combed cotton, 180 g/m², pre-shrunk
 - Screen-printed by hand in four water-based inks
@@ -124,8 +126,8 @@ FRONT_PAGE_TOTE: Final = DemoProduct(
     title="Front page tote",
     tagline="Above the fold, below the shoulder.",
     description="""\
-A front page with everything a front page needs: a masthead, a picture, a column that somebody cut at midnight. None of it
-can be read, so it never goes out of date.
+A front page with everything a front page needs: a masthead, a picture, a column that somebody cut at midnight. It reports
+nothing at all, so it never goes out of date.
 
 Big enough for a laptop, a raincoat and whatever looked good at the wet market.
 
@@ -139,7 +141,7 @@ Big enough for a laptop, a raincoat and whatever looked good at the wet market.
     images=(
         DemoImage(
             "front-page-tote.svg",
-            "Natural canvas tote bag printed with the outline of a newspaper front page: masthead, picture and columns",
+            "Natural canvas tote bag printed with a newspaper front page that is headed Nothing, with a picture and columns of lines",
         ),
     ),
     publish_in_days=-60,
@@ -164,7 +166,7 @@ tired hand.
     images=(
         DemoImage(
             "deadline-mug.svg",
-            "Cream stoneware mug with a red rim and a clock face that shows five minutes to twelve, steam rising from it",
+            "Cream stoneware mug, red inside, with a clock face that shows five minutes to twelve and steam rising from the kopi",
         ),
     ),
     publish_in_days=-60,
@@ -216,7 +218,7 @@ Each book has a page for names and how they are really spelt. Please use it.
     images=(
         DemoImage(
             "reporters-notebook.svg",
-            "Three tall wire-bound notebooks, red, blue and sand, fanned out beside a pencil",
+            "Three tall wire-bound notebooks, red, blue and sand, fanned out under a yellow pencil",
         ),
     ),
     publish_in_days=-90,
@@ -240,7 +242,7 @@ One for typos, one for dates, one for names, and a large one for adjectives. The
     images=(
         DemoImage(
             "correction-eraser-set.svg",
-            "Open tin with four erasers in red, blue, yellow and white, one of them worn down, and a few crumbs beside it",
+            "Open red tin with four erasers, one of them worn down; the words We regret the error are stamped inside the lid",
         ),
     ),
     publish_in_days=-30,
@@ -374,7 +376,7 @@ On sale once the printer has finished with it.
     images=(
         DemoImage(
             "front-pages-calendar.svg",
-            "Desk calendar on a wooden stand: a drawn landscape of hills and a sun above a month of empty days",
+            "Desk calendar on a wooden stand: a drawn front page headed All is well above the empty days of July",
         ),
     ),
     publish_in_days=30,
