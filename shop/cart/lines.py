@@ -5,6 +5,7 @@ A cart is found by its handle, an unguessable text that the reader's browser (or
 
 import hashlib
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -126,6 +127,39 @@ def express_cart(session: Session, key: str, handle: str) -> int:
     return session.scalars(select(Cart.id).where(Cart.express_key == digest_of(key))).one()
 
 
+def buy_now(
+    session: Session,
+    key: str,
+    handle: str,
+    variant_id: int,
+    quantity: int,
+    *,
+    limit: int,
+    article_id: int | None = None,
+    placement: str = "",
+) -> int:
+    """The cart of one press of "Buy now" (see `express_cart`), holding exactly this line. Raises as `add_to_cart`."""
+    cart_id = express_cart(session, key, handle)
+    _lock(session, cart_id)
+    empty_cart(session, cart_id)
+    add_to_cart(session, cart_id, variant_id, quantity, limit=limit, article_id=article_id, placement=placement)
+    return cart_id
+
+
+def take_out(session: Session, cart_id: int, bought: Mapping[str, int]) -> None:
+    """Take what was bought (source key -> pieces) out of the cart; what was added meanwhile stays."""
+    _lock(session, cart_id)
+    for source_key, pieces in bought.items():
+        same_line = (CartLine.cart_id == cart_id, CartLine.source_key == source_key)
+        session.execute(delete(CartLine).where(*same_line, CartLine.quantity <= pieces))
+        session.execute(update(CartLine).where(*same_line).values(quantity=CartLine.quantity - pieces))
+
+
+def source_key(variant_id: int, article_id: int | None) -> str:
+    """Names a line within its cart: the same variant from another story is another line."""
+    return f"{variant_id}:{article_id or 0}"
+
+
 def _check_quantity(quantity: int, limit: int) -> None:
     if not 1 <= quantity <= limit:
         raise BadQuantity(limit)
@@ -180,7 +214,7 @@ def add_to_cart(
         raise OutOfStock(variant_id, title, wanted, available)
     if wanted > limit:
         raise BadQuantity(limit)
-    key = f"{variant_id}:{article_id or 0}"
+    key = source_key(variant_id, article_id)
     fresh = {
         "cart_id": cart_id,
         "variant_id": variant_id,

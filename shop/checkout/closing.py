@@ -1,0 +1,107 @@
+"""Learning from Stripe how an attempt stands, and closing one for good.
+
+Stock is given back only after Stripe has said that the session can no longer be paid: a timer of our own would sell goods
+that somebody is paying for at this moment.
+"""
+
+from dataclasses import dataclass
+
+import structlog
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from shop.checkout.release import cancel
+from shop.checkout.settle import settle
+from shop.db import Database
+from shop.errors import PaymentRefused
+from shop.orders.models import Order
+from shop.payments.gateway import CheckoutSession, Gateway
+from shop.payments.models import PaymentAttempt
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    id: int
+    state: str
+    session_id: str | None
+    key: str
+    params: dict[str, object]
+
+
+def note_session(session: Session, attempt_id: int, opened: CheckoutSession) -> str | None:
+    """Store what Stripe made of an attempt. Returns the payment page's address, None if the attempt is closed by now."""
+    attempt = session.scalars(select(PaymentAttempt).where(PaymentAttempt.id == attempt_id).with_for_update()).one()
+    if attempt.session_id is None:
+        attempt.session_id = opened.id
+        attempt.session_url = opened.url
+    if attempt.state == "creating":
+        attempt.state = "open"
+    session.flush()
+    return attempt.session_url if attempt.state == "open" else None
+
+
+def _read_attempt(database: Database, order_id: int) -> _Attempt:
+    with database.reading() as session:
+        row = session.scalars(select(PaymentAttempt).where(PaymentAttempt.order_id == order_id)).one()
+        return _Attempt(row.id, row.state, row.session_id, row.idempotency_key, row.params)
+
+
+def _find_session(database: Database, gateway: Gateway, order_id: int, attempt: _Attempt) -> str | None:
+    """The attempt's session at Stripe; None if Stripe has never made one, in which case the order is cancelled.
+
+    A create call that timed out may have worked. Sending the same key and parameters again gives the session it made, or
+    makes it now; a definite refusal proves that there is none.
+    """
+    if attempt.session_id is not None:
+        return attempt.session_id
+    try:
+        opened = gateway.open_session(attempt.params, attempt.key)
+    except PaymentRefused as refusal:
+        cancel(database, order_id, refusal.reason)
+        return None
+    with database.transaction() as session:
+        note_session(session, attempt.id, opened)
+    return opened.id
+
+
+def close_attempt(database: Database, gateway: Gateway, order_id: int, source: str) -> None:
+    """Make sure that an order's session can no longer be paid, and settle what Stripe says of it: expired, or paid.
+
+    Owns its transactions, none of them open while Stripe is called. Raises PaymentUnavailable when Stripe does not answer:
+    then nothing has changed and the stock stays held.
+    """
+    attempt = _read_attempt(database, order_id)
+    if attempt.state == "closed":
+        return
+    session_id = _find_session(database, gateway, order_id, attempt)
+    if session_id is None:
+        return
+    ended = gateway.expire_session(session_id)
+    with database.transaction() as session:
+        settle(session, ended, source)
+
+
+def look_at_payment(database: Database, gateway: Gateway, order_id: int, source: str = "return page") -> None:
+    """Ask Stripe how an order's payment stands and settle it: the buyer is back, perhaps before the webhook.
+
+    Owns its transactions. Raises PaymentUnavailable when Stripe does not answer; the webhook will tell then.
+    """
+    attempt = _read_attempt(database, order_id)
+    if attempt.state == "closed" or attempt.session_id is None:
+        return
+    known = gateway.get_session(attempt.session_id)
+    with database.transaction() as session:
+        settle(session, known, source)
+
+
+def abandon(database: Database, gateway: Gateway, order_id: int) -> None:
+    """The buyer came back from the payment page without paying: close the session, so that the goods are free again.
+
+    An order that was paid after all stays paid. Raises as `close_attempt`.
+    """
+    with database.reading() as session:
+        closed = session.scalars(select(Order.closed_at).where(Order.id == order_id)).one()
+    if closed is None:
+        close_attempt(database, gateway, order_id, source="cancelled by the buyer")

@@ -1,0 +1,102 @@
+"""The parameters of a Checkout Session: exactly what Stripe is sent, built once and stored with the attempt.
+
+Source of the rules: Stripe's reference for creating a Checkout Session, API version of the SDK in use.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from shop.cart.lines import CartView
+from shop.config import Settings
+from shop.fulfilment.rates import Rate
+from shop.orders.models import Order
+
+# Stripe's minimum charges by settlement currency (docs.stripe.com/currencies#minimum-and-maximum-charge-amounts); for
+# currencies that are not listed Stripe itself decides, and its refusal is shown.
+MINIMUM_MINOR = {
+    "sgd": 50,
+    "usd": 50,
+    "eur": 50,
+    "gbp": 30,
+    "aud": 50,
+    "cad": 50,
+    "nzd": 50,
+    "hkd": 400,
+    "jpy": 50,
+    "krw": 100,
+    "inr": 50,
+    "myr": 200,
+    "thb": 1000,
+}
+
+
+def return_url(settings: Settings, access_token: str) -> str:
+    """Where Stripe sends a buyer who has paid. It carries the order's own unguessable token, never the session's id."""
+    return f"{settings.shop_url}/orders/{access_token}/return"
+
+
+def cancel_url(settings: Settings, access_token: str) -> str:
+    """Where Stripe's "back" link leads."""
+    return f"{settings.shop_url}/orders/{access_token}/cancelled"
+
+
+def session_params(
+    settings: Settings, order: Order, cart: CartView, rates: tuple[Rate, ...], expires_at: datetime
+) -> dict[str, Any]:
+    """Parameters for `checkout.sessions.create`, as plain JSON values. Amounts in minor units, `expires_at` in Unix seconds."""
+    tags = {"order_id": str(order.id), "order_number": order.number}
+    return {
+        "mode": "payment",
+        "client_reference_id": str(order.id),
+        # The three do not propagate to each other: the session, the payment intent and the reference are set apart.
+        "metadata": tags,
+        "payment_intent_data": {"metadata": tags},
+        "line_items": [_line_item(settings, line) for line in cart.lines],
+        "shipping_address_collection": {"allowed_countries": [order.country]},
+        "shipping_options": [_shipping_option(rate) for rate in rates],
+        "success_url": return_url(settings, order.access_token),
+        "cancel_url": cancel_url(settings, order.access_token),
+        "expires_at": int(expires_at.timestamp()),
+        # Amounts must be those of the order, in its currency.
+        "adaptive_pricing": {"enabled": False},
+        # An expired session must not come back as another one that nobody here knows.
+        "after_expiration": {"recovery": {"enabled": False}},
+        "submit_type": "pay",
+    }
+
+
+def _line_item(settings: Settings, line: Any) -> dict[str, Any]:
+    product: dict[str, Any] = {"name": line.title, "metadata": {"sku": line.sku}}
+    if line.picture_key:
+        product["images"] = [f"{settings.shop_url}/media/{line.picture_key}-640.jpg"]
+    return {
+        "quantity": line.quantity,
+        "price_data": {
+            "currency": line.unit_price.currency,
+            "unit_amount": line.unit_price.minor,
+            "product_data": product,
+        },
+    }
+
+
+def _shipping_option(rate: Rate) -> dict[str, Any]:
+    return {
+        "shipping_rate_data": {
+            "type": "fixed_amount",
+            "display_name": rate.name,
+            "fixed_amount": {"amount": rate.amount_minor, "currency": rate.currency},
+            "delivery_estimate": {
+                "minimum": {"unit": "business_day", "value": max(rate.min_days, 1)},
+                "maximum": {"unit": "business_day", "value": max(rate.max_days, 1)},
+            },
+            "metadata": {"rate_id": str(rate.id)},
+        }
+    }
+
+
+def offered_shipping(params: dict[str, Any]) -> dict[int, str]:
+    """Shipping amounts (minor units) that a session was opened with, and their names."""
+    return {
+        option["shipping_rate_data"]["fixed_amount"]["amount"]: option["shipping_rate_data"]["display_name"]
+        for option in params.get("shipping_options", [])
+    }

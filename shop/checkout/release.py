@@ -1,0 +1,45 @@
+"""Giving an order's goods back, and cancelling an order that Stripe never took."""
+
+import structlog
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from shop.catalog import stock
+from shop.db import Database
+from shop.orders.facts import record
+from shop.orders.models import Order, OrderLine
+from shop.payments.models import PaymentAttempt
+
+log = structlog.get_logger(__name__)
+
+
+def cancel(database: Database, order_id: int, reason: str) -> None:
+    """Stripe refused for good, so no session exists: cancel the order and give its goods back. One transaction."""
+    with database.transaction() as session:
+        order = session.scalars(select(Order).where(Order.id == order_id).with_for_update()).one()
+        attempt = session.scalars(select(PaymentAttempt).where(PaymentAttempt.order_id == order_id)).one()
+        if attempt.state != "creating" or order.closed_at is not None:
+            return
+        attempt.state = "closed"
+        release_stock(session, order)
+        record(session, order, "cancelled", "Stripe", note=reason)
+    log.warning("order_cancelled", order=order.number, reason=reason)
+
+
+def release_stock(session: Session, order: Order) -> None:
+    """Give a locked order's goods back, once."""
+    if order.stock_state != "reserved":
+        return
+    stock.release(session, pieces_of(session, order))
+    order.stock_state = "released"
+    session.flush()
+
+
+def pieces_of(session: Session, order: Order) -> dict[int, int]:
+    """Variant id -> pieces of an order."""
+    pieces: dict[int, int] = {}
+    rows = session.execute(select(OrderLine.variant_id, OrderLine.quantity).where(OrderLine.order_id == order.id))
+    for variant_id, quantity in rows:
+        if variant_id is not None:
+            pieces[variant_id] = pieces.get(variant_id, 0) + quantity
+    return pieces

@@ -1,0 +1,50 @@
+"""Ship: a paid order's parcel has left."""
+
+from urllib.parse import urlsplit
+
+from sqlalchemy import select
+
+from shop.db import Database
+from shop.errors import InvalidChange, NotFound
+from shop.fulfilment.models import Shipment
+from shop.mail.outbox import post
+from shop.orders.facts import record
+from shop.orders.models import Order
+
+
+def ship(
+    database: Database, number: str, *, carrier: str, tracking_number: str, tracking_url: str = "", actor: str
+) -> None:
+    """Record that an order's parcel has left, and tell the buyer. One transaction.
+
+    Raises NotFound, and InvalidChange for an order that is not paid, has shipped already, waits for staff to look at it, or
+    for a tracking address that is no web address.
+    """
+    tracking_number = tracking_number.strip()
+    if not tracking_number:
+        raise InvalidChange("tracking_number", "Write the parcel's tracking number.")
+    if tracking_url and (urlsplit(tracking_url).scheme not in {"http", "https"} or not urlsplit(tracking_url).hostname):
+        raise InvalidChange("tracking_url", "Write a web address that begins with https://.")
+    with database.transaction() as session:
+        order = session.scalars(select(Order).where(Order.number == number).with_for_update()).one_or_none()
+        if order is None:
+            raise NotFound("order")
+        if order.paid_at is None:
+            raise InvalidChange("tracking_number", "This order has not been paid; nothing must leave for it.")
+        if order.attention:
+            raise InvalidChange("tracking_number", "This order needs a look first; see what is said at its top.")
+        if order.refunded_minor >= order.paid_minor > 0:
+            raise InvalidChange("tracking_number", "This order has been refunded.")
+        if not record(session, order, "shipped", actor, note=f"{carrier} {tracking_number}".strip()):
+            raise InvalidChange("tracking_number", "This order has shipped already.")
+        session.add(
+            Shipment(
+                order_id=order.id,
+                carrier=carrier.strip(),
+                tracking_number=tracking_number,
+                tracking_url=tracking_url.strip(),
+                actor=actor,
+            )
+        )
+        if order.email:
+            post(session, "shipped", order.email, f"shipped:{order.number}", order_id=order.id)

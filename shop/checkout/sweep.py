@@ -1,0 +1,65 @@
+"""Sweep: unpaid orders whose time is over. Every process may run it at any time; running it twice does no harm."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+from sqlalchemy import select
+
+from shop.checkout.closing import close_attempt, look_at_payment
+from shop.db import Database, now
+from shop.errors import PaymentRefused, PaymentUnavailable
+from shop.orders.models import Order
+from shop.payments.gateway import Gateway
+from shop.payments.models import PaymentAttempt
+
+log = structlog.get_logger(__name__)
+
+# A create call may still be on its way for this long: the SDK's time-outs and retries together.
+CREATE_LIFE = timedelta(minutes=2)
+# Delayed methods tell by event; asking once an hour finds what a lost event would have said.
+PROCESSING_LOOK = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """How many orders were closed, looked at, and left for later because Stripe did not answer."""
+
+    closed: int = 0
+    looked_at: int = 0
+    postponed: int = 0
+
+
+def sweep(database: Database, gateway: Gateway, limit: int = 200) -> Swept:
+    """Close unpaid orders that are past their session's expiry or were never opened, and look at delayed payments.
+
+    Stripe is asked first, always: what it calls paid is settled as paid. Owns its transactions, one order at a time.
+    """
+    moment = now()
+    with database.reading() as session:
+        due = session.execute(
+            select(Order.id, Order.processing_at)
+            .join(PaymentAttempt, PaymentAttempt.order_id == Order.id)
+            .where(
+                Order.closed_at.is_(None),
+                PaymentAttempt.state != "closed",
+                (PaymentAttempt.expires_at <= moment)
+                | ((PaymentAttempt.state == "creating") & (PaymentAttempt.created_at <= moment - CREATE_LIFE))
+                | (Order.processing_at <= moment - PROCESSING_LOOK),
+            )
+            .order_by(Order.id)
+            .limit(limit)
+        ).all()
+    closed = looked_at = postponed = 0
+    for order_id, processing_at in due:
+        try:
+            if processing_at is not None:
+                look_at_payment(database, gateway, order_id, source="sweep")
+                looked_at += 1
+            else:
+                close_attempt(database, gateway, order_id, source="sweep")
+                closed += 1
+        except (PaymentUnavailable, PaymentRefused) as error:
+            postponed += 1
+            log.warning("sweep_postponed", order_id=order_id, code=error.code)
+    return Swept(closed, looked_at, postponed)

@@ -1,0 +1,249 @@
+"""Orders as pages show them: frozen values, read in a fixed number of statements."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session, selectinload
+
+from shop.catalog.stock import full_title
+from shop.money import Money
+from shop.orders.facts import LABELS
+from shop.orders.models import Order, OrderLine
+
+
+@dataclass(frozen=True, slots=True)
+class OrderLineView:
+    """A line as it was ordered."""
+
+    id: int
+    title: str
+    variant_title: str
+    sku: str
+    product_slug: str
+    image_key: str
+    unit_price: Money
+    quantity: int
+    article_id: int | None
+    article_url: str
+    article_title: str
+    placement: str
+
+    @property
+    def total(self) -> Money:
+        return self.unit_price * self.quantity
+
+    @property
+    def full_title(self) -> str:
+        return full_title(self.title, self.variant_title)
+
+
+@dataclass(frozen=True, slots=True)
+class EntryView:
+    """A line of the timeline."""
+
+    at: datetime
+    what: str
+    source: str
+    amount: Money | None
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class OrderView:
+    """An order with everything a page may say about it."""
+
+    id: int
+    number: str
+    access_token: str
+    cart_id: int | None
+    status: str
+    stock_state: str
+    attention: str
+    livemode: bool
+    currency: str
+    subtotal: Money
+    shipping: Money
+    total: Money
+    paid: Money
+    refunded: Money
+    country: str
+    shipping_method: str
+    email: str
+    buyer_name: str
+    address: Mapping[str, Any]
+    payment_intent: str | None
+    placed_at: datetime
+    processing_at: datetime | None
+    paid_at: datetime | None
+    payment_failed_at: datetime | None
+    expired_at: datetime | None
+    cancelled_at: datetime | None
+    shipped_at: datetime | None
+    lines: tuple[OrderLineView, ...]
+    entries: tuple[EntryView, ...]
+
+    @property
+    def status_label(self) -> str:
+        return LABELS[self.status]
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing about its payment is still to come."""
+        return self.status not in {"pending", "processing"}
+
+    @property
+    def version(self) -> str:
+        """Changes whenever the timeline grows; a waiting page compares it."""
+        return f"{self.status}-{len(self.entries)}"
+
+    @property
+    def story(self) -> OrderLineView | None:
+        """The first line that came from a story."""
+        return next((line for line in self.lines if line.article_url), None)
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRow:
+    """An order in a list."""
+
+    id: int
+    number: str
+    status: str
+    email: str
+    buyer_name: str
+    total: Money
+    pieces: int
+    article_title: str
+    placed_at: datetime
+
+    @property
+    def status_label(self) -> str:
+        return LABELS[self.status]
+
+
+@dataclass(frozen=True, slots=True)
+class OrderPage:
+    """One page of a list, newest first, and the cursor of the next."""
+
+    orders: tuple[OrderRow, ...]
+    next_cursor: str | None
+
+
+def _view(order: Order) -> OrderView:
+    def money(minor: int) -> Money:
+        return Money(minor, order.currency)
+
+    return OrderView(
+        id=order.id,
+        number=order.number,
+        access_token=order.access_token,
+        cart_id=order.cart_id,
+        status=order.status,
+        stock_state=order.stock_state,
+        attention=order.attention or "",
+        livemode=order.livemode,
+        currency=order.currency,
+        subtotal=money(order.subtotal_minor),
+        shipping=money(order.shipping_minor),
+        total=money(order.total_minor),
+        paid=money(order.paid_minor),
+        refunded=money(order.refunded_minor),
+        country=order.country,
+        shipping_method=order.shipping_method,
+        email=order.email,
+        buyer_name=order.buyer_name,
+        address=order.address,
+        payment_intent=order.payment_intent,
+        placed_at=order.placed_at,
+        processing_at=order.processing_at,
+        paid_at=order.paid_at,
+        payment_failed_at=order.payment_failed_at,
+        expired_at=order.expired_at,
+        cancelled_at=order.cancelled_at,
+        shipped_at=order.shipped_at,
+        lines=tuple(
+            OrderLineView(
+                id=line.id,
+                title=line.title,
+                variant_title=line.variant_title,
+                sku=line.sku,
+                product_slug=line.product_slug,
+                image_key=line.image_key,
+                unit_price=money(line.unit_price_minor),
+                quantity=line.quantity,
+                article_id=line.article_id,
+                article_url=line.article_url,
+                article_title=line.article_title,
+                placement=line.placement,
+            )
+            for line in order.lines
+        ),
+        entries=tuple(
+            EntryView(e.at, e.what, e.source, None if e.amount_minor is None else money(e.amount_minor), e.note)
+            for e in order.entries
+        ),
+    )
+
+
+def _find(session: Session, condition: Any) -> OrderView | None:
+    order = session.scalars(
+        select(Order)
+        .where(condition)
+        .options(selectinload(Order.lines), selectinload(Order.entries))
+        .execution_options(populate_existing=True)
+    ).one_or_none()
+    return _view(order) if order is not None else None
+
+
+def find_by_token(session: Session, access_token: str) -> OrderView | None:
+    """The order that an unguessable link leads to. Three statements."""
+    return _find(session, Order.access_token == access_token) if 0 < len(access_token) <= 64 else None
+
+
+def find_by_number(session: Session, number: str) -> OrderView | None:
+    """The order with this number, for staff. Three statements."""
+    return _find(session, Order.number == number.upper())
+
+
+def find_by_id(session: Session, order_id: int) -> OrderView | None:
+    """The order with this id. Three statements."""
+    return _find(session, Order.id == order_id)
+
+
+def list_orders(session: Session, status: str | None = None, after: str | None = None, limit: int = 25) -> OrderPage:
+    """One page of orders, newest first, of one status if one is named, beyond the cursor. Two statements."""
+    query = select(Order).order_by(Order.id.desc()).limit(limit + 1).options(selectinload(Order.lines))
+    if status:
+        query = query.where(Order.status == status)
+    if after and after.isdecimal() and len(after) < 18:
+        query = query.where(Order.id < int(after))
+    orders = session.scalars(query).all()
+    rows = tuple(
+        OrderRow(
+            id=order.id,
+            number=order.number,
+            status=order.status,
+            email=order.email,
+            buyer_name=order.buyer_name,
+            total=Money(order.total_minor, order.currency),
+            pieces=sum(line.quantity for line in order.lines),
+            article_title=_story_of(order.lines),
+            placed_at=order.placed_at,
+        )
+        for order in orders[:limit]
+    )
+    return OrderPage(rows, str(rows[-1].id) if len(orders) > limit else None)
+
+
+def _story_of(lines: list[OrderLine]) -> str:
+    return next((line.article_title or line.article_url for line in lines if line.article_url), "")
+
+
+def count_by_status(session: Session) -> dict[str, int]:
+    """How many orders have each status. One statement."""
+    return {
+        status: count for status, count in session.execute(select(Order.status, func.count()).group_by(Order.status))
+    }
