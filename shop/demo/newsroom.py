@@ -14,7 +14,7 @@ from urllib.parse import urlencode, urlsplit
 import resvg_py
 from flask import Flask, Response, abort, render_template, request, url_for
 from jinja2 import FileSystemLoader
-from werkzeug.exceptions import HTTPException, default_exceptions
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, default_exceptions
 
 from shop.demo.mailroom import Letter, letters, open_letter
 from shop.demo.stories import SECTIONS, STORIES, Story
@@ -96,8 +96,11 @@ def create_newsroom(settings: NewsroomSettings) -> Flask:
     def healthz() -> Response:
         return Response("ok\n", mimetype="text/plain")
 
-    def lost(error: HTTPException) -> tuple[str, int]:
-        return render_template("newsroom/error.html", error=error), error.code or 500
+    def lost(error: HTTPException) -> Response:
+        page = Response(render_template("newsroom/error.html", error=error), error.code)
+        if isinstance(error, MethodNotAllowed) and error.valid_methods:
+            page.headers["Allow"] = ", ".join(sorted(error.valid_methods))
+        return page
 
     # One by one: a handler for HTTPException itself would also turn redirects into pages.
     for code in default_exceptions:
@@ -105,9 +108,9 @@ def create_newsroom(settings: NewsroomSettings) -> Flask:
     return app
 
 
-def related_to(story: Story) -> Story:
-    """The story that stands in the box where `[related_story]` is written."""
-    return STORY_BY_SLUG[story.related]
+def related_to(story: Story) -> Story | None:
+    """The story that stands in the box where `[related_story]` is written, or None: then the box is left out."""
+    return STORY_BY_SLUG[story.related] if story.related else None
 
 
 @cache

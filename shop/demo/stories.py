@@ -33,7 +33,10 @@ class Merchandise:
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """One story. `merchandise` None means that the desk has opted out, and nothing may be sold under it."""
+    """One story. `related` is the slug of the story that `[related_story]` stands for, if it has one.
+
+    `merchandise` None means that the desk has opted out, and nothing may be sold under it.
+    """
 
     slug: str
     section: str
@@ -45,7 +48,7 @@ class Story:
     picture_alt: str
     caption: str
     source: str
-    related: str
+    related: str | None
     merchandise: Merchandise | None
 
     @property
@@ -148,8 +151,6 @@ The boat was some 400 metres from the Changi Point jetty when the wind turned, w
 not,” said a kayak instructor who was on the beach with a class. He and two colleagues paddled out and held on to six
 passengers until the first launch arrived.
 
-[related_story]
-
 Coast guard vessels, divers and a helicopter searched until visibility failed, and launches with searchlights went on after
 dark. Ferrymen who had finished for the day came back to the jetty and joined them without being asked.
 
@@ -159,7 +160,7 @@ passenger has been posted at both jetties.
 
 Sailings to the island are suspended on Sunday. An inquiry will look at the weather warning that was given, and when.
 """,
-    related="kopi-stalls-keep-journalists-hours",
+    related=None,
     merchandise=None,
 )
 
