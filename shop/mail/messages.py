@@ -1,0 +1,210 @@
+"""From a row of the outbox to a message that can be sent: text and HTML that say the same, with the styles written inline.
+
+Mail does not know orders. Whoever sends reads the order at that time and hands its figures over as `Ordered`, so that the
+outbox holds no second copy of them and a message tells what is true when it leaves.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from email.errors import MessageError
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.utils import format_datetime, parseaddr
+from functools import lru_cache
+from typing import Any
+from urllib.parse import urlsplit
+
+import css_inline
+from babel import Locale
+from babel.dates import format_date
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+
+from shop.mail.outbox import unreachable
+from shop.money import Money, format_money
+from shop.schema import resource_folder
+
+SUBJECTS = {
+    "receipt": "Your receipt for order {number}",
+    "payment_failed": "Your payment for order {number} did not go through",
+    "shipped": "Your order {number} is on its way",
+    "staff_attention": "Order {number} needs somebody to look at it",
+}
+
+
+class CannotWrite(Exception):
+    """No message can be made of this row, now or later. The text says why, for staff."""
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A row of the outbox that one sender has taken. `attempts` counts the present one; `written_at` is UTC."""
+
+    id: int
+    kind: str
+    recipient: str
+    dedupe_key: str
+    order_id: int | None
+    context: Mapping[str, Any]
+    written_at: datetime
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class OrderedLine:
+    """A line of an order as a message shows it."""
+
+    title: str
+    variant_title: str
+    quantity: int
+    unit_price: Money
+    total: Money
+
+
+@dataclass(frozen=True, slots=True)
+class Ordered:
+    """What a message says of an order. `address` has Stripe's keys: name, line1, line2, city, state, postal_code, country.
+
+    `story_url` and `story_title` name the article under which it was bought, if there was one. An order that is not `livemode` was a test,
+    and its messages say so.
+    """
+
+    number: str
+    access_token: str
+    lines: tuple[OrderedLine, ...]
+    subtotal: Money
+    shipping: Money
+    total: Money
+    paid: Money
+    shipping_method: str
+    buyer_name: str
+    address: Mapping[str, Any]
+    placed_at: datetime
+    livemode: bool
+    story_url: str = ""
+    story_title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Stationery:
+    """What every message of a shop has in common. `sender` is an address or "Name <address>"; `locale` is Babel's form."""
+
+    shop_name: str
+    shop_url: str
+    sender: str
+    locale: str
+
+
+def write(stationery: Stationery, letter: Letter, order: Ordered | None) -> EmailMessage:
+    """The message of `letter`. Written twice of the same order, it comes out the same to the byte, with one Message-ID.
+
+    What `letter.context` may hold: for shipped `carrier`, `tracking_number` and `tracking_url`; for payment_failed and
+    staff_attention `reason`, a sentence. Raises CannotWrite when the recipient is no address or the order is gone.
+    """
+    problem = unreachable(letter.recipient)
+    if problem:
+        raise CannotWrite(problem)
+    if letter.kind not in SUBJECTS:
+        raise CannotWrite(f"there is no such message as {letter.kind}")
+    if order is None:
+        raise CannotWrite("the order is no longer there")
+    shop_name = one_line(stationery.shop_name)
+    sender_name, sender = parseaddr(stationery.sender)
+    try:
+        recipient = Address(addr_spec=letter.recipient)
+    except (ValueError, IndexError, MessageError) as error:
+        raise CannotWrite("not an address") from error
+    mark = hashlib.sha256(f"{letter.id}:{letter.dedupe_key}".encode()).hexdigest()[:24]
+
+    message = EmailMessage()
+    message["Subject"] = SUBJECTS[letter.kind].format(number=one_line(order.number))
+    message["From"] = Address(one_line(sender_name) or shop_name, addr_spec=sender)
+    message["To"] = recipient
+    message["Reply-To"] = sender
+    message["Date"] = format_datetime(letter.written_at)
+    message["Message-ID"] = f"<{letter.kind}.{letter.id}.{mark}@{sender.rpartition('@')[2]}>"
+    # RFC 3834: no "I am on holiday" in answer to a receipt.
+    message["Auto-Submitted"] = "auto-generated"
+
+    shown = _values(stationery, letter, order)
+    text = re.sub(r"\n{3,}", "\n\n", _templates().get_template(f"{letter.kind}.txt").render(shown))
+    html = _inliner().inline(_templates().get_template(f"{letter.kind}.html").render(shown))
+    # Quoted-printable keeps every line short, however long a title or an address is: RFC 5322 allows 998 bytes.
+    message.set_content(text, cte="quoted-printable")
+    message.add_alternative(html, subtype="html", cte="quoted-printable")
+    message.set_boundary(f"=_{mark}")
+    message["Content-Language"] = stationery.locale.replace("_", "-")
+    return message
+
+
+def one_line(text: str) -> str:
+    """`text` without line breaks or other control characters, so that it can neither end a header nor begin another."""
+    return " ".join("".join(character if character.isprintable() else " " for character in text).split())
+
+
+def _values(stationery: Stationery, letter: Letter, order: Ordered) -> dict[str, Any]:
+    base = stationery.shop_url
+
+    def money(amount: Money) -> str:
+        return format_money(amount.minor, amount.currency, stationery.locale)
+
+    return {
+        "shop_name": one_line(stationery.shop_name),
+        "shop_url": base,
+        "test_mode": not order.livemode,
+        "language": stationery.locale.replace("_", "-"),
+        "subject": SUBJECTS[letter.kind].format(number=order.number),
+        "order": order,
+        "context": {name: one_line(str(value)) for name, value in letter.context.items()},
+        "tracking_url": _web_address(str(letter.context.get("tracking_url", ""))),
+        "address_lines": address_lines(order.address, order.buyer_name, stationery.locale),
+        "story_url": _web_address(order.story_url),
+        "story_title": one_line(order.story_title) or _web_address(order.story_url),
+        "status_url": f"{base}/orders/{order.access_token}",
+        "staff_url": f"{base}/admin/orders/{order.number}",
+        "money": money,
+        "currency": order.total.currency.upper(),
+        "placed_on": format_date(order.placed_at, format="long", locale=stationery.locale),
+    }
+
+
+def _web_address(address: str) -> str:
+    """`address` if it is one of the web, otherwise nothing: a link in a message must not run a script."""
+    return address if urlsplit(address).scheme in {"http", "https"} and address.isprintable() else ""
+
+
+def address_lines(address: Mapping[str, Any], buyer_name: str, locale: str) -> tuple[str, ...]:
+    """An address as it stands on a parcel, the country by its name in `locale`; nothing for an order without one."""
+    place = " ".join(one_line(str(address.get(part) or "")) for part in ("city", "state", "postal_code"))
+    country = str(address.get("country") or "").upper()
+    lines = (
+        one_line(str(address.get("name") or buyer_name)),
+        one_line(str(address.get("line1") or "")),
+        one_line(str(address.get("line2") or "")),
+        " ".join(place.split()),
+        str(Locale.parse(locale).territories.get(country, country)),
+    )
+    return tuple(line for line in lines if line) if any(lines[1:]) else ()
+
+
+@lru_cache(maxsize=1)
+def _templates() -> Environment:
+    """Jinja for messages alone: HTML is escaped, text is not, and a misspelt name is an error rather than a gap."""
+    environment = Environment(
+        loader=FileSystemLoader(resource_folder("templates") / "email"),
+        autoescape=select_autoescape(enabled_extensions=("html",), default=False),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["one_line"] = one_line
+    return environment
+
+
+@lru_cache(maxsize=1)
+def _inliner() -> css_inline.CSSInliner:
+    """Mail programs drop style sheets, so rules become attributes; what only a style sheet can say (dark) stays as one."""
+    styles = (resource_folder("templates") / "email" / "email.css").read_text("utf-8")
+    return css_inline.CSSInliner(extra_css=styles, keep_at_rules=True, load_remote_stylesheets=False)

@@ -1,0 +1,210 @@
+"""The work queue's tasks: thin, each calls a verb, each may run twice or on several machines at once.
+
+Nothing depends on the queue for truth. What has to be done stands in the database (messages in the outbox, orders past
+their time), the tasks look for it there, and a lost queue loses nothing but a minute.
+"""
+
+import signal
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+import structlog
+from huey import Huey, PostgresHuey, RedisHuey, SqliteHuey, crontab
+from huey.consumer import Consumer, Scheduler
+from huey.serializer import SignedSerializer
+from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
+
+from shop.cart.forgetting import forget_carts, forget_tickets
+from shop.checkout.sweep import sweep
+from shop.config import Settings
+from shop.db import now
+from shop.mail.sending import is_due, send_due
+from shop.orders.models import Order
+from shop.workshop import Workshop
+
+log = structlog.get_logger(__name__)
+
+QUEUE = "understory"
+CARTS_AT_ONCE = 500
+# Seconds between two looks at an empty SQLite queue, at most; PostgreSQL and Redis wake the worker themselves.
+LONGEST_PAUSE = 0.5
+# Seconds that a task under way gets when the worker is asked to stop.
+TIME_TO_FINISH = 8
+
+
+class Task(Protocol):
+    """What Huey makes of a function: called, it is put into the queue; `call_local` runs it here and now."""
+
+    def __call__(self) -> Any: ...
+    def call_local(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Tasks:
+    """The shop's tasks on one queue."""
+
+    queue: Huey
+    workshop: Workshop
+    send_mail: Task
+    sweep: Task
+    forget_old_carts: Task
+
+
+def queue_for(settings: Settings) -> Huey:
+    """The queue that SHOP_QUEUE_URL names: SQLite, PostgreSQL (tables `huey_*`, made if missing) or Redis.
+
+    Messages are signed with the shop's secret key: Huey unpickles them, and whoever can write to a Redis must not thereby
+    run code in the shop. No results are kept; what a task did stands in the database. Raises what the driver raises when
+    PostgreSQL cannot be reached.
+    """
+    url = settings.queue_url
+    common: dict[str, Any] = {
+        "name": QUEUE,
+        "results": False,
+        "serializer": SignedSerializer(secret=settings.secret_keys[0], salt=QUEUE),
+    }
+    if url.startswith("sqlite:///"):
+        path = Path(url.removeprefix("sqlite:///"))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return SqliteHuey(filename=str(path), **common)
+    if url.startswith("postgresql://"):
+        return PostgresHuey(dsn=url, **common)
+    return RedisHuey(url=url, **common)
+
+
+def tasks_on(queue: Huey, workshop: Workshop) -> Tasks:
+    """Register the shop's tasks on `queue`. Moments of periodic tasks are in UTC."""
+    every_minute = crontab()
+
+    def send_mail() -> None:
+        """Send what is due. One at a time in a process, so that a slow mail server never holds up every thread."""
+        if not workshop.sending.acquire(blocking=False):
+            return
+        try:
+            done = send_due(workshop.database, workshop.transport, workshop.compose)
+        finally:
+            workshop.sending.release()
+        if done.failed or done.later:
+            log.warning("mail", sent=done.sent, failed=done.failed, later=done.later)
+
+    def sweep_orders() -> None:
+        """Close unpaid orders whose time is over; see `shop.checkout.sweep`."""
+        swept = sweep(workshop.database, workshop.gateway)
+        if swept.closed or swept.looked_at or swept.postponed:
+            log.info("swept", closed=swept.closed, looked_at=swept.looked_at, postponed=swept.postponed)
+
+    def forget_old_carts() -> None:
+        """Delete carts that nobody has touched for SHOP_CART_DAYS, a few at a time."""
+        before = now() - timedelta(days=workshop.settings.shop_cart_days)
+        payable = select(Order.open_cart_id).where(Order.open_cart_id.is_not(None))
+        with workshop.database.transaction() as session:
+            forget_tickets(session, now())
+        forgotten = CARTS_AT_ONCE
+        while forgotten == CARTS_AT_ONCE:
+            with workshop.database.transaction() as session:
+                forgotten = forget_carts(session, before, payable, limit=CARTS_AT_ONCE)
+
+    def task(function: Callable[[], None], moment: Callable[..., bool]) -> Task:
+        return cast(Task, queue.periodic_task(moment)(function))
+
+    return Tasks(
+        queue=queue,
+        workshop=workshop,
+        send_mail=task(send_mail, every_minute),
+        sweep=task(sweep_orders, every_minute),
+        forget_old_carts=task(forget_old_carts, crontab(hour="3", minute="17")),
+    )
+
+
+def enqueue_send_mail(tasks: Tasks) -> bool:
+    """Ask a worker to send mail now rather than within the minute. False, and a line in the log, if the queue is away.
+
+    Never raises: the outbox holds the message, and every worker looks there by itself.
+    """
+    try:
+        tasks.send_mail()
+    except Exception:
+        # Whatever the driver of SQLite, PostgreSQL or Redis calls it.
+        log.exception("queue unavailable")
+        return False
+    return True
+
+
+class _Post(Scheduler):  # type: ignore[misc]
+    """Huey's scheduler, which also looks once a second whether mail is due, so that a receipt follows a payment at once."""
+
+    tasks: Tasks
+
+    def loop(self, now: Any = None) -> None:
+        workshop = self.tasks.workshop
+        try:
+            if not workshop.sending.locked() and is_due(workshop.database):
+                enqueue_send_mail(self.tasks)
+        except SQLAlchemyError as error:
+            log.warning("outbox cannot be read", error=type(error).__name__)
+        super().loop(now)
+
+
+class _Worker(Consumer):  # type: ignore[misc]
+    """Huey's consumer, which stops in good order whichever way it is asked to."""
+
+    def __init__(self, tasks: Tasks, threads: int) -> None:
+        self.scheduler_class = type("Post", (_Post,), {"tasks": tasks})
+        super().__init__(
+            tasks.queue,
+            workers=threads,
+            initial_delay=0.1,
+            max_delay=LONGEST_PAUSE,
+            scheduler_interval=1,
+            shutdown_timeout=TIME_TO_FINISH,
+        )
+
+    def _set_signal_handlers(self) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            return  # signals reach the main thread alone; whoever runs us elsewhere calls stop()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, self._asked_to_stop)
+
+    def _asked_to_stop(self, number: int, frame: Any) -> None:
+        self._signum, self._graceful, self._restart = number, True, False
+
+
+def worker_for(tasks: Tasks, *, threads: int = 2) -> Consumer:
+    """A worker of `tasks`: `run()` blocks until a signal or `stop(graceful=True)` from another thread."""
+    return _Worker(tasks, threads)
+
+
+def run_worker(settings: Settings, *, ready: Callable[[], None] = lambda: None) -> None:
+    """Work off the queue until SIGINT, SIGTERM or SIGHUP; `ready` is called once the threads run.
+
+    What is being done then is finished, for at most TIME_TO_FINISH seconds; a message cut off later is sent again when its
+    lease has run out. Several workers may run, on several machines: each looks for what is due, and what one has taken no
+    other takes. Owns the database's connections for as long as it runs.
+    """
+    workshop = Workshop(settings)
+    queue = queue_for(settings)
+    worker = worker_for(tasks_on(queue, workshop))
+    queue.on_startup(name="ready")(_once(ready))
+    log.info("worker started", queue=settings.queue_url.partition(":")[0])
+    try:
+        worker.run()
+    finally:
+        workshop.close()
+        queue.storage.close()
+    log.info("worker stopped")
+
+
+def _once(call: Callable[[], None]) -> Callable[[], None]:
+    """Huey starts up each thread; what waits for the worker wants to hear of it once."""
+    first = threading.Lock()
+
+    def called() -> None:
+        if first.acquire(blocking=False):
+            call()
+
+    return called
