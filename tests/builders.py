@@ -94,7 +94,9 @@ def a_variant(session: Session, *, stock: int = 3, price: int = 3900, title: str
     return variants_of(session, a_product(session, title=title, stock=stock, price=price, **fields))[0]
 
 
-def shipping_to(session: Session, *countries: str, amount: int = 500, currency: str = "sgd", name: str = "Standard") -> None:
+def shipping_to(
+    session: Session, *countries: str, amount: int = 500, currency: str = "sgd", name: str = "Standard"
+) -> None:
     """One rate to these countries (Singapore if none is named)."""
     zone = ShippingZone(name=f"Zone {next(_serial)}")
     session.add(zone)

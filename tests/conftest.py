@@ -7,6 +7,8 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -18,11 +20,18 @@ from sqlalchemy.orm import Session
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from shop.app import create_app
+from shop.checkout.place import Placed, place
 from shop.config import Settings
 from shop.db import Database
 from shop.models import metadata
+from shop.orders.reading import OrderView, find_by_id
+from shop.payments.gateway import Gateway
+from shop.payments.models import PaymentAttempt
+from shop.sandbox.control import Control
+from shop.sandbox.server import running as running_sandbox
 from shop.schema import migrate
 from tests.support import postgres
+from tests.support.serving import serving
 
 TEST_KEY = "sk_test_" + "t" * 24
 TEST_WEBHOOK_SECRET = "whsec_" + "w" * 32
@@ -139,3 +148,57 @@ def client(app: Flask) -> FlaskClient:
 @pytest.fixture(scope="session")
 def worker_id(request: pytest.FixtureRequest) -> str:
     return os.environ.get("PYTEST_XDIST_WORKER", "main")
+
+
+@dataclass(frozen=True)
+class Shop:
+    """A shop with a local Stripe of its own, talking to each other over HTTP."""
+
+    settings: Settings
+    database: Database
+    gateway: Gateway
+    stripe: Control
+    app: Flask
+    url: str
+    stripe_url: str
+
+    def place(self, cart_id: int, **options: object) -> Placed:
+        return place(self.database, self.gateway, self.settings, cart_id, **options)  # type: ignore[arg-type]
+
+    def session_of(self, order_id: int) -> str:
+        """The id of the order's Checkout Session."""
+        with self.database.reading() as session:
+            return str(session.scalars(select_session(order_id)).one())
+
+    def order(self, order_id: int) -> OrderView:
+        with self.database.reading() as session:
+            view = find_by_id(session, order_id)
+        assert view is not None
+        return view
+
+
+def select_session(order_id: int) -> sa.Select[tuple[str | None]]:
+    return sa.select(PaymentAttempt.session_id).where(PaymentAttempt.order_id == order_id)
+
+
+@contextmanager
+def running_shop(make_settings: Callable[..., Settings], database: Database) -> Iterator[Shop]:
+    with serving() as served, running_sandbox(retry_delays=(0.05, 0.1, 0.2, 0.4, 0.8, 1.6)) as sandbox:
+        settings = make_settings(shop_url=served.url, stripe_api_base=sandbox.url)
+        gateway = Gateway(settings, time_out=(1.0, 3.0), retries=1)
+        app = create_app(settings, gateway)
+        app.testing = True
+        app.config["PROPAGATE_EXCEPTIONS"] = False
+        served.app = app
+        sandbox.control.set_webhook(f"{served.url}/webhooks/stripe", TEST_WEBHOOK_SECRET)
+        try:
+            yield Shop(settings, database, gateway, sandbox.control, app, served.url, sandbox.url)
+        finally:
+            app.extensions["understory"].database.close()
+
+
+@pytest.fixture
+def shop(make_settings: Callable[..., Settings], database: Database) -> Iterator[Shop]:
+    """The shop and the local Stripe, on either database."""
+    with running_shop(make_settings, database) as shop:
+        yield shop

@@ -138,9 +138,20 @@ def buy_now(
     article_id: int | None = None,
     placement: str = "",
 ) -> int:
-    """The cart of one press of "Buy now" (see `express_cart`), holding exactly this line. Raises as `add_to_cart`."""
+    """The cart of one press of "Buy now" (see `express_cart`), holding exactly this line. Raises as `add_to_cart`.
+
+    A cart that holds the line already stays as it is: its last piece may be reserved by the first half of a double click,
+    and asking the shelf again would find nothing left.
+    """
     cart_id = express_cart(session, key, handle)
     _lock(session, cart_id)
+    held = session.execute(
+        select(CartLine.source_key, CartLine.quantity)
+        .join(Variant, Variant.id == CartLine.variant_id)
+        .where(CartLine.cart_id == cart_id, CartLine.seen_price_minor == Variant.price_minor)
+    ).all()
+    if [tuple(row) for row in held] == [(source_key(variant_id, article_id), quantity)]:
+        return cart_id
     empty_cart(session, cart_id)
     add_to_cart(session, cart_id, variant_id, quantity, limit=limit, article_id=article_id, placement=placement)
     return cart_id
