@@ -1,7 +1,39 @@
-"""The door of storefront."""
+"""The shop's own pages: shelf, product, cart, and the page of an order."""
 
-from flask import Flask
+from flask import Blueprint, Flask, Response, request
+
+from shop.web.house import House
+from shop.web.storefront import adding, cart, handover, orders, paying, product, shelf
+from shop.web.storefront.front import Front
 
 
 def register(app: Flask) -> None:
-    """Add this door's pages to `app`."""
+    """Add the pages to `app`."""
+    house_of_app: House = app.extensions["understory"]
+    app.extensions["understory.storefront"] = Front(house_of_app.settings, house_of_app.placements)
+    door = Blueprint("storefront", __name__)
+    door.add_url_rule("/", "shelf", shelf.show)
+    door.add_url_rule("/products/<slug>", "product", product.show)
+    door.add_url_rule("/cart/lines", "add", adding.add, methods=["POST"])
+    door.add_url_rule("/cart", "cart", cart.show)
+    door.add_url_rule("/cart/lines/<int:line_id>", "change", cart.change, methods=["POST"])
+    door.add_url_rule("/cart/lines/<int:line_id>/removal", "remove", cart.remove, methods=["POST"])
+    door.add_url_rule("/cart/country", "country", cart.ship_to, methods=["POST"])
+    door.add_url_rule("/cart/handover", "handover", handover.receive, methods=["POST"])
+    door.add_url_rule("/cart/handover/<ticket>", "handover_here", handover.adopt_here)
+    door.add_url_rule("/checkout", "checkout", paying.check_out, methods=["POST"])
+    door.add_url_rule("/orders/<token>", "order", orders.show)
+    door.add_url_rule("/orders/<token>/return", "order_return", orders.come_back)
+    door.add_url_rule("/orders/<token>/cancelled", "order_cancelled", orders.cancelled)
+    door.add_url_rule("/orders/<token>/state", "order_state", orders.state)
+
+    @door.after_request
+    def _keep_private(response: Response) -> Response:
+        # The address of an order opens it: nobody keeps it, indexes it, or is told of it.
+        if request.path.startswith(("/orders/", "/cart/handover")):
+            response.headers["Cache-Control"] = "no-store"
+            response.headers["Referrer-Policy"] = "no-referrer"
+            response.headers["X-Robots-Tag"] = "noindex"
+        return response
+
+    app.register_blueprint(door)

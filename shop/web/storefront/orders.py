@@ -1,0 +1,106 @@
+"""The pages of an order, reached by its unguessable link."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+from flask import Response, jsonify, redirect, render_template, url_for
+
+from shop.checkout.closing import abandon, look_at_payment
+from shop.errors import NotFound, PaymentUnavailable
+from shop.fulfilment.shipments import shipments_of
+from shop.orders.reading import OrderView, find_by_token
+from shop.web.carts import current_cart_id, keep_handle
+from shop.web.house import end_reading, house, reading
+from shop.web.limits import limiter
+from shop.web.storefront.front import front
+from shop.web.storefront.handover import adopt_into_own
+
+log = structlog.get_logger(__name__)
+
+TOKEN = re.compile(r"[A-Za-z0-9_-]{16,64}")
+
+
+def _find(token: str) -> OrderView:
+    order = find_by_token(reading(), token) if TOKEN.fullmatch(token) else None
+    if order is None:
+        raise NotFound("order")
+    return order
+
+
+def show(token: str) -> str:
+    """GET /orders/<token>. Four statements."""
+    order = _find(token)
+    return render_template(
+        "storefront/order.html",
+        order=order,
+        parcels=shipments_of(reading(), order.id),
+        address=part_of_address(order.address, front().countries.name(order.country)),
+        email=part_of_email(order.email),
+    )
+
+
+def state(token: str) -> Response:
+    """GET /orders/<token>/state: what a waiting page compares."""
+    order = _find(token)
+    return jsonify(status=order.status, version=order.version)
+
+
+@limiter.limit("60/minute")
+def come_back(token: str) -> Response:
+    """GET /orders/<token>/return: back from the payment page, perhaps before the webhook; ask, then show the order."""
+    order = _find(token)
+    end_reading()
+    if not order.is_settled:
+        try:
+            look_at_payment(house().database, house().gateway, order.id)
+        except PaymentUnavailable:
+            # The page of the order says that it is waiting; the webhook, or the next look, will tell.
+            log.warning("return_without_answer", order=order.number)
+    return redirect(url_for("storefront.order", token=token), 303)  # type: ignore[return-value]
+
+
+@limiter.limit("60/minute")
+def cancelled(token: str) -> Response:
+    """GET /orders/<token>/cancelled: back without having paid. Close the payment page, and leave an intact cart.
+
+    A cart that is not the reader's own ("Buy now" has one for itself) gives its lines to theirs. An order that was paid
+    after all is shown instead.
+    """
+    order = _find(token)
+    end_reading()
+    try:
+        abandon(house().database, house().gateway, order.id)
+    except PaymentUnavailable:
+        # Its goods stay held until the sweep can ask again; the reader's cart counts them as the reader's own.
+        log.warning("cancel_without_answer", order=order.number)
+    order = _find(token)
+    end_reading()
+    if order.paid_at is not None or order.processing_at is not None:
+        return redirect(url_for("storefront.order", token=token), 303)  # type: ignore[return-value]
+    answer = redirect(url_for("storefront.cart", cancelled=1), 303)
+    with house().database.transaction() as session:
+        if order.cart_id is not None and order.cart_id != current_cart_id(session):
+            keep_handle(answer, adopt_into_own(session, order.cart_id))  # type: ignore[arg-type]
+    return answer  # type: ignore[return-value]
+
+
+def part_of_address(address: Mapping[str, Any], country: str) -> tuple[str, ...]:
+    """Enough of an address to recognise one's own, too little to find somebody by it: links are passed on."""
+    if not address:
+        return ()
+    name = " ".join(
+        f"{part[0]}." if index else part for index, part in enumerate(str(address.get("name") or "").split())
+    )
+    street = str(address.get("line1") or "")
+    code = str(address.get("postal_code") or "")
+    town = str(address.get("city") or address.get("state") or "")
+    kept = (name, f"{street[:3]}…" if street else "", f"{code[:2]}… {town}".strip() if code else town, country)
+    return tuple(part for part in kept if part)
+
+
+def part_of_email(email: str) -> str:
+    """ "jo…@example.com" for "joanna@example.com"."""
+    name, at, host = email.partition("@")
+    return f"{name[:2]}…@{host}" if at else ""

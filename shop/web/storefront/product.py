@@ -1,0 +1,127 @@
+"""GET /products/<slug>: one product, and the form that buys it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import structlog
+from flask import Response, render_template, request
+from flask_wtf.csrf import generate_csrf
+from markupsafe import Markup, escape
+
+from shop.articles.placement import Placement
+from shop.catalog.showcase import ProductView
+from shop.errors import NotFound
+from shop.web.house import house, reading
+from shop.web.offer import SLUG, Countries, gone_values, new_press, one_line, priced, shown_values
+from shop.web.storefront.front import front
+
+log = structlog.get_logger(__name__)
+
+STORY_LIMIT = 500
+TITLE_LIMIT = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """How the form stands: what is chosen (option id -> value id), what was typed, and what is wrong (field -> sentence).
+
+    `alert` is what belongs beside no field.
+    """
+
+    chosen: Mapping[int, int]
+    quantity: str = "1"
+    country: str = ""
+    errors: Mapping[str, str] = field(default_factory=dict)
+    alert: str = ""
+
+
+def product_on_sale(slug: str | None) -> ProductView:
+    """The product on sale under a slug from outside. Raises NotFound. One statement when it is known here."""
+    view = house().showcase.product(reading(), slug) if slug and SLUG.fullmatch(slug) else None
+    if view is None:
+        raise NotFound("product")
+    return view
+
+
+def show(slug: str) -> Response:
+    """The page, with `?variant=<id>` chosen, and with the story that led here (`?story=&title=` or `?placement=`)."""
+    view = product_on_sale(slug)
+    countries = front().countries.read(reading())
+    wanted = _variant_asked(view)
+    chosen = shown_values(view) | (_choices_of(view, wanted) if wanted else {})
+    filled = Filled(chosen, country=home_country(countries))
+    placement, token = _story_asked()
+    page = front().page(
+        (view.id, view.version, view.stock_key, wanted, countries),
+        lambda marks: render(view, countries, filled, marks),
+        {"csrf": generate_csrf(), "press": new_press(), "placement": str(escape(token)), "story": way_back(placement)},
+    )
+    return Response(page, mimetype="text/html")
+
+
+def render(view: ProductView, countries: Countries, filled: Filled, slots: Mapping[str, str]) -> str:
+    """The page's HTML. `slots` are the values that differ between readers (`front.SLOTS`)."""
+    return render_template(
+        "storefront/product.html",
+        product=view,
+        countries=countries,
+        filled=filled,
+        slots=slots,
+        gone=gone_values(view),
+        prices=priced(view, house().settings.shop_locale),
+        prices_shown=prices_shown(view),
+        sold_out=[variant.title for variant in view.variants if variant.available <= 0],
+        limit=house().settings.shop_max_quantity,
+    )
+
+
+def prices_shown(view: ProductView) -> str:
+    """What the page says each variant costs, for the form to carry: a price that changes meanwhile must be said."""
+    return ",".join(f"{variant.id}:{variant.price_minor}" for variant in view.variants)
+
+
+def home_country(countries: Countries) -> str:
+    """The country that is chosen until the reader chooses."""
+    home = house().settings.shop_country
+    codes = [code for code, _ in countries]
+    return home if home in codes else next(iter(codes), "")
+
+
+def way_back(placement: Placement | None) -> Markup:
+    """The link to the story that led here; empty without one."""
+    if placement is None:
+        return Markup("")
+    return Markup('<p class="way-back"><a href="{}">Back to the story<span>{}</span></a></p>').format(
+        placement.url, placement.title
+    )
+
+
+def placement_in(token: str) -> Placement | None:
+    """The placement in a token. One that is not ours is as good as none, and is noted."""
+    placement = house().placements.verify(token)
+    if token and placement is None:
+        log.warning("placement_refused", length=len(token))
+    return placement
+
+
+def _story_asked() -> tuple[Placement | None, str]:
+    """The placement that the address names, and its token; empty for what is no story of the publisher's."""
+    story = request.args.get("story", "")
+    if 0 < len(story) <= STORY_LIMIT:
+        token = front().sign(story, one_line(request.args.get("title", ""), TITLE_LIMIT), "link")
+    else:
+        token = request.args.get("placement", "")
+    placement = placement_in(token)
+    return placement, token if placement else ""
+
+
+def _variant_asked(view: ProductView) -> int:
+    asked = request.args.get("variant", "")
+    known = asked.isascii() and asked.isdecimal() and len(asked) < 12 and view.variant(int(asked)) is not None
+    return int(asked) if known else 0
+
+
+def _choices_of(view: ProductView, variant_id: int) -> dict[int, int]:
+    variant = view.variant(variant_id)
+    held = variant.choice_ids if variant else ()
+    return {option.id: value.id for option in view.options for value in option.values if value.id in held}
