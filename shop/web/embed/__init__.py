@@ -1,7 +1,47 @@
-"""The door of embed."""
+"""The shop in an article: the loader, the frame, and the forms that the frame sends.
 
-from flask import Flask
+No cookie is read or set here. A frame may be framed by the publisher's hosts; what opens in the top window by nobody.
+"""
+
+from flask import Blueprint, Flask, Response, request
+
+from shop.web.embed import buying, files, frame
+from shop.web.embed.frames import Frames
+from shop.web.headers import content_policy, frame_ancestors
+from shop.web.house import House, house
+
+# A form of the frame is a few hundred bytes; whatever is larger is no form of ours.
+FORM_BYTES = 32 * 1024
 
 
 def register(app: Flask) -> None:
-    """Add this door's pages to `app`."""
+    """Add the embed's addresses to `app`."""
+    house_of_app: House = app.extensions["understory"]
+    app.extensions["understory.embed"] = Frames(house_of_app.settings, house_of_app.placements)
+    policy_of_top = content_policy(house_of_app.settings)
+    door = Blueprint("embed", __name__)
+    door.add_url_rule("/embed.js", view_func=files.loader)
+    door.add_url_rule("/embed/frame.css", view_func=files.sheet)
+    door.add_url_rule("/embed/frame", view_func=frame.show)
+    door.add_url_rule("/embed/frame", view_func=frame.show_again, methods=["POST"])
+    door.add_url_rule("/embed/cart", view_func=buying.add, methods=["POST"])
+    door.add_url_rule("/embed/checkout", view_func=buying.check_out, methods=["POST"])
+
+    @door.before_request
+    def _small_forms() -> None:
+        request.max_content_length = request.max_form_memory_size = FORM_BYTES
+
+    @door.after_request
+    def _framed(response: Response) -> Response:
+        headers = response.headers
+        if request.endpoint == "embed.check_out":
+            headers.setdefault("Content-Security-Policy", policy_of_top)
+        elif response.mimetype == "text/html":
+            headers["Content-Security-Policy"] = content_policy(house().settings, frame_ancestors())
+            # A publisher's page may ask that whatever it embeds opts in to being embedded.
+            headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+            headers["Cross-Origin-Embedder-Policy"] = "require-corp"
+        headers.setdefault("Cache-Control", "no-store")
+        return response
+
+    app.register_blueprint(door)

@@ -1,0 +1,94 @@
+"""GET /embed/frame: the card under the story. POST shows it again to a reader who has a cart and goes on reading."""
+
+import re
+
+from flask import Response, render_template, request
+
+from shop.catalog.showcase import ProductView
+from shop.web.csrf import csrf
+from shop.web.embed.files import sheet_url
+from shop.web.embed.frames import CTA_LIMIT, Countries, frames, new_press, one_line
+from shop.web.house import house, reading
+from shop.web.limits import limiter
+
+SLUG = re.compile(r"[A-Za-z0-9_-]{1,80}")
+HANDLE = re.compile(r"[A-Za-z0-9_-]{20,100}")
+TOKEN_LIMIT = 4000
+
+
+def product_asked(slug: str | None) -> ProductView | None:
+    """The product on sale under a slug from outside; None for what is none, or is not of a slug's form."""
+    if slug is None or not SLUG.fullmatch(slug):
+        return None
+    return house().showcase.product(reading(), slug)
+
+
+def page(body: str, status: int = 200) -> Response:
+    """A frame's answer. It holds a press of its own, so for now nobody keeps it."""
+    return Response(body, status=status, mimetype="text/html", headers={"Cache-Control": "private, no-store"})
+
+
+def absent() -> Response:
+    """Nothing of that name is on sale. Under a story the loader folds the element away; alone it says so quietly."""
+    return page(render_template("embed/absent.html", sheet=sheet_url()), 404)
+
+
+def show() -> Response:
+    """The frame for `product`, `story`, `title` and `cta`. At most two statements when the product is known here."""
+    asked = request.args
+    product = product_asked(asked.get("product"))
+    if product is None:
+        return absent()
+    kept = frames()
+    placement = kept.placement(asked.get("story", ""), asked.get("title", ""))
+    cta = one_line(asked.get("cta", ""), CTA_LIMIT)
+    return page(kept.offer(product, kept.countries(reading()), cta=cta, placement=placement))
+
+
+@csrf.exempt
+@limiter.limit("60/minute")
+def show_again() -> Response:
+    """The same card with the cart's handle in its form, which no address may carry. Changes nothing."""
+    sent = request.form
+    product = product_asked(sent.get("product"))
+    if product is None:
+        return absent()
+    kept = frames()
+    return page(
+        render_template(
+            "embed/frame.html",
+            **kept.words(product, kept.countries(reading()))
+            | {"handle": handle_sent(), "cta": cta_sent(), "placement": token_sent(), "press": new_press()},
+        )
+    )
+
+
+def handle_sent() -> str:
+    """The cart's handle in the form, if it looks like one."""
+    handle = request.form.get("handle", "")
+    return handle if HANDLE.fullmatch(handle) else ""
+
+
+def cta_sent() -> str:
+    """The call to action that the form carries along."""
+    return one_line(request.form.get("cta", ""), CTA_LIMIT)
+
+
+def token_sent() -> str:
+    """The placement token in the form if it is one of ours, so that a foreign one is not carried on."""
+    token = request.form.get("placement", "")
+    return token if house().placements.verify(token) is not None else ""
+
+
+def offer_again(
+    template: str,
+    product: ProductView,
+    countries: Countries,
+    status: int,
+    press: str,
+    **said: object,
+) -> Response:
+    """The form as it was filled in, with what is wrong beside the fields."""
+    words = frames().words(product, countries)
+    same = {"handle": handle_sent(), "cta": cta_sent(), "placement": token_sent(), "press": press}
+    return page(render_template(template, **words | same | said), status)
