@@ -10,12 +10,13 @@ from shop.fulfilment.models import Shipment
 from shop.mail.outbox import post
 from shop.orders.facts import record
 from shop.orders.models import Order
+from shop.staff import audit
 
 
 def ship(
     database: Database, number: str, *, carrier: str, tracking_number: str, tracking_url: str = "", actor: str
 ) -> None:
-    """Record that an order's parcel has left, and tell the buyer. One transaction.
+    """Record that an order's parcel has left, in the audit trail too, and tell the buyer. One transaction.
 
     Raises NotFound, and InvalidChange for an order that is not paid, has shipped already, waits for staff to look at it, or
     for a tracking address that is no web address.
@@ -46,5 +47,7 @@ def ship(
                 actor=actor,
             )
         )
+        parcel = f"{carrier} {tracking_number}".strip()
+        audit.record(session, actor, "order.ship", f"order {order.number}", {"shipped": (None, parcel)})
         if order.email:
             post(session, "shipped", order.email, f"shipped:{order.number}", order_id=order.id)

@@ -1,0 +1,16 @@
+"""The audit trail, newest first."""
+
+from flask import render_template, request
+
+from shop.staff.audit import list_entries
+from shop.web.admin.asked import words
+from shop.web.admin.gate import bp, needs
+from shop.web.house import reading
+
+
+@bp.get("/audit")
+@needs("audit.see")
+def audit() -> str:
+    subject = words("subject", 120)
+    page = list_entries(reading(), subject=subject, after=request.args.get("after"))
+    return render_template("admin/audit.html", page=page, subject=subject)
