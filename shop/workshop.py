@@ -1,12 +1,14 @@
 """What the tasks work with: the database, Stripe, the way out for mail, and how a letter becomes a message."""
 
 import threading
+from collections.abc import Sequence
 from email.message import EmailMessage
 from functools import cached_property
 
 from shop.config import Settings
 from shop.db import Database
-from shop.mail.messages import Letter, Ordered, OrderedLine, Stationery, write
+from shop.fulfilment.shipments import ShipmentView, shipments_of
+from shop.mail.messages import Letter, Ordered, OrderedLine, Parcel, Stationery, write
 from shop.mail.transports import Transport, transport_for
 from shop.orders.reading import OrderView, find_by_id
 from shop.payments.gateway import Gateway
@@ -41,11 +43,12 @@ class Workshop:
 
     def compose(self, letter: Letter) -> EmailMessage:
         """The message of a letter, with its order as it is now."""
-        order = None
-        if letter.order_id is not None:
-            with self.database.reading() as session:
-                order = find_by_id(session, letter.order_id)
-        return write(self.stationery, letter, _as_mail_shows_it(order) if order is not None else None)
+        if letter.order_id is None:
+            return write(self.stationery, letter, None)
+        with self.database.reading() as session:
+            order = find_by_id(session, letter.order_id)
+            parcels = shipments_of(session, letter.order_id) if letter.kind == "shipped" else ()
+        return write(self.stationery, letter, _as_mail_shows_it(order, parcels) if order is not None else None)
 
     def close(self) -> None:
         """Give the database's connections back, if any were opened."""
@@ -53,7 +56,7 @@ class Workshop:
             self.database.close()
 
 
-def _as_mail_shows_it(order: OrderView) -> Ordered:
+def _as_mail_shows_it(order: OrderView, parcels: Sequence[ShipmentView]) -> Ordered:
     story = order.story
     return Ordered(
         number=order.number,
@@ -71,6 +74,7 @@ def _as_mail_shows_it(order: OrderView) -> Ordered:
         address=order.address,
         placed_at=order.placed_at,
         livemode=order.livemode,
+        parcel=Parcel(parcels[-1].carrier, parcels[-1].tracking_number, parcels[-1].tracking_url) if parcels else None,
         story_url=story.article_url if story else "",
         story_title=story.article_title if story else "",
     )

@@ -99,5 +99,7 @@ def _held(path: Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise CannotRun(f"a demo runs in {path.parent} already: stop it, or set SHOP_DATA to another folder") from None
+            raise CannotRun(
+                f"a demo runs in {path.parent} already: stop it, or set SHOP_DATA to another folder"
+            ) from None
         yield

@@ -130,7 +130,8 @@ def _parts(settings: Settings, real_stripe: bool) -> list[Part]:
     ]
     if not real_stripe:
         parts.insert(
-            0, Part("local Stripe", shop_command("sandbox"), answers_at=f"http://{HOST}:{settings.sandbox_port}/healthz")
+            0,
+            Part("local Stripe", shop_command("sandbox"), answers_at=f"http://{HOST}:{settings.sandbox_port}/healthz"),
         )
     return parts
 

@@ -73,9 +73,7 @@ def seed(database: Database, settings: Settings) -> Seeded:
 
 
 @contextmanager
-def _drawings(
-    folder: Path, products: Iterable[DemoProduct]
-) -> Iterator[Mapping[str, Iterable[StoredPicture]]]:
+def _drawings(folder: Path, products: Iterable[DemoProduct]) -> Iterator[Mapping[str, Iterable[StoredPicture]]]:
     """The stored pictures of each product, by slug: drawn by two processes while the caller does other things."""
     products = list(products)
     if not products:
@@ -95,9 +93,7 @@ def draw(folder: Path, drawing: Path) -> StoredPicture:
     return store_picture(folder, bytes(png))
 
 
-def _add_product(
-    session: Session, settings: Settings, demo: DemoProduct, pictures: list[StoredPicture]
-) -> bool:
+def _add_product(session: Session, settings: Settings, demo: DemoProduct, pictures: list[StoredPicture]) -> bool:
     moment = now()
     fields = {
         "slug": demo.slug,

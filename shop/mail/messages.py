@@ -64,10 +64,19 @@ class OrderedLine:
 
 
 @dataclass(frozen=True, slots=True)
+class Parcel:
+    """What has left. `tracking_url` is empty or a web address."""
+
+    carrier: str
+    tracking_number: str
+    tracking_url: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ordered:
     """What a message says of an order. `address` has Stripe's keys: name, line1, line2, city, state, postal_code, country.
 
-    `story_url` and `story_title` name the article under which it was bought, if there was one. An order that is not `livemode` was a test,
+    `parcel` is the one that left last; `story_url` and `story_title` name the article under which it was bought, if there was one. An order that is not `livemode` was a test,
     and its messages say so.
     """
 
@@ -83,6 +92,7 @@ class Ordered:
     address: Mapping[str, Any]
     placed_at: datetime
     livemode: bool
+    parcel: Parcel | None = None
     story_url: str = ""
     story_title: str = ""
 
@@ -100,8 +110,8 @@ class Stationery:
 def write(stationery: Stationery, letter: Letter, order: Ordered | None) -> EmailMessage:
     """The message of `letter`. Written twice of the same order, it comes out the same to the byte, with one Message-ID.
 
-    What `letter.context` may hold: for shipped `carrier`, `tracking_number` and `tracking_url`; for payment_failed and
-    staff_attention `reason`, a sentence. Raises CannotWrite when the recipient is no address or the order is gone.
+    `letter.context` may hold, for payment_failed and staff_attention, a `reason`: one sentence. Raises CannotWrite when the
+    recipient is no address or the order is gone.
     """
     problem = unreachable(letter.recipient)
     if problem:
@@ -157,8 +167,10 @@ def _values(stationery: Stationery, letter: Letter, order: Ordered) -> dict[str,
         "language": stationery.locale.replace("_", "-"),
         "subject": SUBJECTS[letter.kind].format(number=order.number),
         "order": order,
-        "context": {name: one_line(str(value)) for name, value in letter.context.items()},
-        "tracking_url": _web_address(str(letter.context.get("tracking_url", ""))),
+        "reason": one_line(str(letter.context.get("reason") or "")),
+        "carrier": one_line(order.parcel.carrier) if order.parcel else "",
+        "tracking_number": one_line(order.parcel.tracking_number) if order.parcel else "",
+        "tracking_url": _web_address(order.parcel.tracking_url) if order.parcel else "",
         "address_lines": address_lines(order.address, order.buyer_name, stationery.locale),
         "story_url": _web_address(order.story_url),
         "story_title": one_line(order.story_title) or _web_address(order.story_url),

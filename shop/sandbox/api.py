@@ -11,6 +11,7 @@ import stripe
 from flask import Flask, Response, request
 from stripe import params as stripe_params
 from stripe.params import checkout as checkout_params
+from werkzeug.exceptions import InternalServerError
 
 from shop.sandbox import events, expansion, idempotency, lists, refunds, sessions
 from shop.sandbox.account import Account
@@ -67,6 +68,7 @@ def routes(account: Account) -> list[Route]:
 
 def install(app: Flask, account: Account) -> None:
     app.register_error_handler(HungUp, _no_answer)
+    app.register_error_handler(500, _failed)
     for route in routes(account):
         name = f"{route.method} {route.path}"
         app.add_url_rule(route.path, name, _view(route, account), methods=[route.method])
@@ -103,6 +105,14 @@ class _NoAnswer:
 
 def _no_answer(_: HungUp) -> Response:
     return Response(_NoAnswer())
+
+
+def _failed(failure: InternalServerError) -> Response:
+    """A mistake of the local Stripe itself, in the shape that the SDK can read; Flask has logged it."""
+    if not request.path.startswith("/v1/"):
+        return Response("The local Stripe made a mistake; its log says more.", 500, content_type="text/plain")
+    body = Refusal("The local Stripe made a mistake; its log says more.", status=500, kind="api_error").body()
+    return Response(json.dumps(body), 500, content_type="application/json")
 
 
 @dataclass

@@ -158,6 +158,11 @@ class PaymentForm(Form):  # type: ignore[misc]  # WTForms has no types
         """Anything typed into the card fields counts over the test card that is picked."""
         return self.method.data == "card" and any(digits(f.data) for f in (self.number, self.exp, self.cvc))
 
+    @property
+    def first_wrong(self) -> str | None:
+        """The name of the first field with a message: the browser scrolls there."""
+        return next((field.name for field in self if field.errors), None)
+
     def buyer(self) -> Buyer:
         address = Address()
         if self.asks_address:

@@ -37,14 +37,6 @@ class Outcome(Enum):
     AUTHENTICATE = auto()
 
 
-class Declined(Exception):
-    """The attempt was made and failed; what it left behind is to be kept, so callers catch it inside."""
-
-    def __init__(self, decline: Decline) -> None:
-        super().__init__(decline.message)
-        self.decline = decline
-
-
 class NotOpen(Exception):
     """The session is complete or expired already."""
 

@@ -70,11 +70,17 @@ if (gallery && "IntersectionObserver" in window) {
   for (const picture of gallery.children) watch.observe(picture);
 }
 
-// A cart: another country is another price for shipping, so ask for it at once.
+// A cart: another country is another price for shipping, so ask for it at once and put it in its place.
 for (const select of document.querySelectorAll("select[data-send]")) {
   const button = select.form.querySelector(`[formaction="${select.dataset.send}"]`);
-  button.classList.add("unseen");
-  select.addEventListener("change", () => select.form.requestSubmit(button));
+  button.hidden = true;
+  select.addEventListener("change", async () => {
+    const answer = await fetch(select.dataset.send, { method: "POST", body: new FormData(select.form) }).catch(() => null);
+    const page = answer?.ok && new DOMParser().parseFromString(await answer.text(), "text/html");
+    const rates = page && page.querySelector(".rates");
+    if (rates) document.querySelector(".rates").replaceChildren(...rates.childNodes);
+    else button.hidden = false;
+  });
 }
 
 // What went wrong is read first.

@@ -1,0 +1,55 @@
+# Understory's commands. `make help` lists them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help demo dev demo-reset test check format lock clean chromium
+
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON := $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+
+# Made anew when the locks or the project's own description change.
+$(VENV)/.ready: requirements/dev.txt pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Understory needs Python 3.11 or newer: install the package python3."; exit 2; }
+	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV) 2>/dev/null || { rm -rf $(VENV); \
+	  S=$$([ "$$(id -u)" = 0 ] || echo "sudo -n"); $$S apt-get update -qq && $$S apt-get install -y -qq python3-venv >/dev/null && $(PYTHON) -m venv $(VENV); } \
+	  || { echo "Python's venv is missing: install the package python3-venv."; exit 2; }
+	$(BIN)/pip install --quiet --require-hashes -r requirements/dev.txt
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: $(VENV)/.ready ## the shop, a local Stripe and a newsroom, together
+	@$(BIN)/shop demo
+
+dev: $(VENV)/.ready ## the same, restarted when a file changes
+	@$(BIN)/shop dev
+
+demo-reset: $(VENV)/.ready ## empty the demo's data folder
+	@$(BIN)/shop demo --reset
+
+chromium:
+	@command -v chromium chromium-browser google-chrome >/dev/null 2>&1 || { \
+	  S=$$([ "$$(id -u)" = 0 ] || echo "sudo -n"); $$S apt-get update -qq && $$S apt-get install -y -qq chromium >/dev/null; } \
+	  || $(BIN)/playwright install chromium || { echo "No Chromium: install the package chromium."; exit 2; }
+
+test: $(VENV)/.ready chromium ## the whole suite, on SQLite and PostgreSQL
+	$(BIN)/python -m pytest -q
+
+check: $(VENV)/.ready ## format, lint, types, import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.ready ## put the code into its form
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock: $(VENV)/.ready ## resolve the dependencies anew
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate pyproject.toml -o requirements/run.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --group dev pyproject.toml -o requirements/dev.txt
+
+clean: ## take away what can be made again; data stays
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache
