@@ -1,7 +1,7 @@
 """The two buttons of the card: "Add to cart" answers inside the frame, "Buy now" takes the whole window to the payment page."""
 
 import hashlib
-import re
+from typing import TypedDict
 
 import structlog
 from flask import Response, redirect, render_template, request
@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from shop.articles.placement import Placement, remember
 from shop.cart import lines
+from shop.cart.lines import CartView
 from shop.catalog.showcase import ProductView
 from shop.checkout.place import place
 from shop.errors import AlreadyPaid, BadQuantity, CannotShipThere, NotFound, OutOfStock, ShopError
@@ -16,13 +17,13 @@ from shop.web.csrf import csrf
 from shop.web.embed.choices import Filled, Wish, read
 from shop.web.embed.files import sheet_url
 from shop.web.embed.frame import absent, cta_sent, handle_sent, offer_again, page, product_asked, token_sent
-from shop.web.embed.frames import Countries, frames, new_press, shot_of
+from shop.web.embed.frames import frames, shot_of
 from shop.web.house import end_reading, house, reading
 from shop.web.limits import limiter
+from shop.web.offer import PRESS, Countries, new_press
+from shop.web.storefront.own_goods import free_own_goods
 
 log = structlog.get_logger(__name__)
-
-PRESS = re.compile(r"[A-Za-z0-9_-]{16,64}")
 
 
 def placement_sent() -> Placement | None:
@@ -51,37 +52,32 @@ def _read_form() -> tuple[ProductView, Countries, Filled] | None:
     product = product_asked(request.form.get("product"))
     if product is None:
         return None
-    countries = frames().countries(reading())
-    filled = read(product, countries, house().settings.shop_max_quantity)
+    countries = frames().countries.read(reading())
+    settings = house().settings
+    filled = read(product, countries, settings.shop_max_quantity, settings.shop_locale)
     end_reading()
     return product, countries, filled
 
 
-@csrf.exempt
+@csrf.exempt  # type: ignore[untyped-decorator]
 @limiter.limit("60/minute")
 def add() -> Response:
-    """POST /embed/cart: one transaction; the answer is the frame again, with the cart's handle for the page to keep."""
+    """POST /embed/cart. The answer is the frame again, with the cart's handle for the page to keep."""
     form = _read_form()
     if form is None:
         return absent()
     product, countries, filled = form
     if filled.wish is None:
         return offer_again("embed/frame.html", product, countries, 422, press_sent(), **filled.as_sent())
-    placement, given = placement_sent(), handle_sent()
+    placement = placement_sent()
     try:
-        with house().database.transaction() as session:
-            cart_id = lines.find_cart(session, given)
-            handle = given
-            if cart_id is None:
-                if request.form.get("handle"):
-                    log.info("embed_cart_unknown")
-                handle = lines.new_handle()
-                cart_id = lines.open_cart(session, handle)
-            _add_line(session, cart_id, filled.wish, placement)
-            if filled.wish.country:
-                lines.choose_country(session, cart_id, filled.wish.country)
-            cart = lines.view_cart(session, cart_id, house().settings.shop_currency)
-            ticket = lines.offer_handover(session, cart_id)
+        try:
+            cart, handle, ticket = _add_to_cart(filled.wish, placement, handle_sent())
+        except OutOfStock:
+            # The last piece may wait on the payment page that this very card opened and the reader came back from.
+            if not free_own_goods(_handle_of(press_sent())):
+                raise
+            cart, handle, ticket = _add_to_cart(filled.wish, placement, handle_sent())
     except NotFound:
         return absent()
     except ShopError as error:
@@ -107,19 +103,37 @@ def add() -> Response:
     )
 
 
-def _add_line(session: Session, cart_id: int, wish: Wish, placement: Placement | None) -> None:
-    lines.add_to_cart(
-        session,
-        cart_id,
-        wish.variant.id,
-        wish.quantity,
-        limit=house().settings.shop_max_quantity,
-        article_id=remember(session, placement) if placement else None,
-        placement=placement.layout if placement else "",
-    )
+def _add_to_cart(wish: Wish, placement: Placement | None, given: str) -> tuple[CartView, str, str]:
+    """One transaction. A handle that opens no cart gets a new one, and a new cart with it."""
+    with house().database.transaction() as session:
+        cart_id, handle = lines.find_cart(session, given), given
+        if cart_id is None:
+            if request.form.get("handle"):
+                log.info("embed_cart_unknown")
+            handle = lines.new_handle()
+            cart_id = lines.open_cart(session, handle)
+        lines.add_to_cart(session, cart_id, wish.variant.id, wish.quantity, **_terms(session, placement))
+        if wish.country:
+            lines.choose_country(session, cart_id, wish.country)
+        cart = lines.view_cart(session, cart_id, house().settings.shop_currency)
+        return cart, handle, lines.offer_handover(session, cart_id)
 
 
-@csrf.exempt
+class _Terms(TypedDict):
+    limit: int
+    article_id: int | None
+    placement: str
+
+
+def _terms(session: Session, placement: Placement | None) -> _Terms:
+    return {
+        "limit": house().settings.shop_max_quantity,
+        "article_id": remember(session, placement) if placement else None,
+        "placement": placement.layout if placement else "",
+    }
+
+
+@csrf.exempt  # type: ignore[untyped-decorator]
 @limiter.limit("60/minute")
 def check_out() -> Response:
     """POST /embed/checkout, in the top window: 303 to the payment page. The same press leads to the same payment.
@@ -135,8 +149,12 @@ def check_out() -> Response:
         return _top(product, countries, 422, press, filled, filled.errors)
     shop = house()
     try:
-        with shop.database.transaction() as session:
-            cart_id = _express_cart(session, press, filled.wish, placement_sent())
+        try:
+            cart_id = _express_cart(press, filled.wish, placement_sent())
+        except OutOfStock:
+            if not free_own_goods(_handle_of(press)):
+                raise
+            cart_id = _express_cart(press, filled.wish, placement_sent())
         placed = place(shop.database, shop.gateway, shop.settings, cart_id, country=filled.wish.country)
     except AlreadyPaid as paid:
         # A new press: whoever presses again now means a second piece.
@@ -152,24 +170,18 @@ def check_out() -> Response:
     return redirect(placed.payment_url, 303)  # type: ignore[return-value]
 
 
-def _express_cart(session: Session, press: str, wish: Wish, placement: Placement | None) -> int:
-    """The cart of this press, holding just what is wished for.
+def _express_cart(press: str, wish: Wish, placement: Placement | None) -> int:
+    """The cart of this press, holding just what is wished for. One transaction."""
+    with house().database.transaction() as session:
+        terms = _terms(session, placement)
+        cart_id = lines.buy_now(session, press, _handle_of(press), wish.variant.id, wish.quantity, **terms)
+        lines.choose_country(session, cart_id, wish.country or house().settings.shop_country)
+        return cart_id
 
-    Naming the country comes first because it locks the cart. A cart that holds the wish already stays untouched: its last
-    piece may be reserved by the first half of a double click, and asking the shelf again would find nothing left.
-    """
-    shop = house().settings
-    cart_id = lines.express_cart(session, press, hashlib.sha256(f"express {press}".encode()).hexdigest())
-    lines.choose_country(session, cart_id, wish.country or shop.shop_country)
-    article_id = remember(session, placement) if placement else None
-    held = [
-        (line.variant_id, line.quantity, line.article_id, line.price_changed)
-        for line in lines.view_cart(session, cart_id, shop.shop_currency).lines
-    ]
-    if held != [(wish.variant.id, wish.quantity, article_id, False)]:
-        lines.empty_cart(session, cart_id)
-        _add_line(session, cart_id, wish, placement)
-    return cart_id
+
+def _handle_of(press: str) -> str:
+    """The handle of a press' own cart: known to whoever pressed, and to nobody else."""
+    return hashlib.sha256(f"express {press}".encode()).hexdigest()
 
 
 def _top(

@@ -26,7 +26,7 @@ class Ready:
 
     def answer(self, mimetype: str) -> Response:
         """The file in the form that the browser takes, or 304 if it has it."""
-        gzipped = "gzip" in request.accept_encodings
+        gzipped = request.accept_encodings.quality("gzip") > 0
         response = Response(self.packed if gzipped else self.plain, mimetype=mimetype)
         response.set_etag(f"{self.digest}-gzip" if gzipped else self.digest)
         response.headers["Vary"] = "Accept-Encoding"

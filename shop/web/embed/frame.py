@@ -7,13 +7,12 @@ from flask import Response, render_template, request
 from shop.catalog.showcase import ProductView
 from shop.web.csrf import csrf
 from shop.web.embed.files import sheet_url
-from shop.web.embed.frames import CTA_LIMIT, Countries, frames, new_press, one_line
+from shop.web.embed.frames import CTA_LIMIT, frames
 from shop.web.house import house, reading
 from shop.web.limits import limiter
+from shop.web.offer import SLUG, Countries, new_press, one_line
 
-SLUG = re.compile(r"[A-Za-z0-9_-]{1,80}")
 HANDLE = re.compile(r"[A-Za-z0-9_-]{20,100}")
-TOKEN_LIMIT = 4000
 
 
 def product_asked(slug: str | None) -> ProductView | None:
@@ -42,10 +41,10 @@ def show() -> Response:
     kept = frames()
     placement = kept.placement(asked.get("story", ""), asked.get("title", ""))
     cta = one_line(asked.get("cta", ""), CTA_LIMIT)
-    return page(kept.offer(product, kept.countries(reading()), cta=cta, placement=placement))
+    return page(kept.offer(product, kept.countries.read(reading()), cta=cta, placement=placement))
 
 
-@csrf.exempt
+@csrf.exempt  # type: ignore[untyped-decorator]
 @limiter.limit("60/minute")
 def show_again() -> Response:
     """The same card with the cart's handle in its form, which no address may carry. Changes nothing."""
@@ -57,7 +56,7 @@ def show_again() -> Response:
     return page(
         render_template(
             "embed/frame.html",
-            **kept.words(product, kept.countries(reading()))
+            **kept.words(product, kept.countries.read(reading()))
             | {"handle": handle_sent(), "cta": cta_sent(), "placement": token_sent(), "press": new_press()},
         )
     )

@@ -36,7 +36,7 @@
       if (!this.getAttribute('product')) return console.warn('shop-embed: the attribute product is missing');
       this.style.display = 'block';
       this.style.position = 'relative';
-      this.style.minHeight = (this.offsetWidth < 560 ? 396 : 252) + 'px'; // as in frame.css
+      this.style.minHeight = (this.offsetWidth < 560 ? 404 : 252) + 'px'; // as in frame.css
       live.add(this);
       near.observe(this);
     }
