@@ -36,7 +36,9 @@
       if (!this.getAttribute('product')) return console.warn('shop-embed: the attribute product is missing');
       this.style.display = 'block';
       this.style.position = 'relative';
-      this.style.minHeight = (this.offsetWidth < 560 ? 404 : 252) + 'px'; // as in frame.css
+      // What the card needs at this width, as in frame.css: held free, so that the story never moves.
+      const wide = this.offsetWidth;
+      this.style.minHeight = (wide < 480 ? 404 : wide < 640 ? 364 : 252) + 'px';
       live.add(this);
       near.observe(this);
     }
