@@ -27,7 +27,7 @@ dev: $(VENV)/.ready ## the same, restarted when a file changes
 	@$(BIN)/shop dev
 
 demo-reset: $(VENV)/.ready ## empty the demo's data folder
-	@$(BIN)/shop demo --reset
+	@$(BIN)/shop demo-reset
 
 chromium:
 	@command -v chromium chromium-browser google-chrome >/dev/null 2>&1 || { \
