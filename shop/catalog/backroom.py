@@ -18,6 +18,18 @@ from shop.money import Money, decimal_text
 LOW_STOCK = 3
 
 
+def shown_as(status: str, publish_at: datetime | None, unpublish_at: datetime | None) -> str:
+    """What readers see of a product at this moment: "draft", "archived", "waiting", "over" (its time), or "active"."""
+    moment = now()
+    if status != "active":
+        return status
+    if publish_at and publish_at > moment:
+        return "waiting"
+    if unpublish_at and unpublish_at <= moment:
+        return "over"
+    return "active"
+
+
 @dataclass(frozen=True, slots=True)
 class ProductRow:
     """A product in the staff's list. Pieces count the variants on sale; prices are the lowest and highest of those."""
@@ -38,15 +50,8 @@ class ProductRow:
 
     @property
     def shown(self) -> str:
-        """What readers see of it now: a draft, archived, waiting, over, or on sale."""
-        moment = now()
-        if self.status != "active":
-            return self.status
-        if self.publish_at and self.publish_at > moment:
-            return "waiting"
-        if self.unpublish_at and self.unpublish_at <= moment:
-            return "over"
-        return "active"
+        """What readers see of it now, see `shown_as`."""
+        return shown_as(self.status, self.publish_at, self.unpublish_at)
 
 
 @dataclass(frozen=True, slots=True)

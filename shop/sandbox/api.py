@@ -145,8 +145,11 @@ def _answered(account: Account, work: Callable[[_Call], tuple[int, Body]]) -> Re
 
 
 def _carried_out(route: Route, account: Account, call: _Call, key: str) -> tuple[int, Body]:
-    pairs = (request.args if request.method == "GET" else request.form).items(multi=True)
-    tree = decoded(pairs)
+    encoded = request.query_string if request.method == "GET" else request.get_data()
+    try:
+        tree = decoded(encoded.decode())
+    except (UnicodeDecodeError, ValueError):
+        raise Refusal("Invalid request: the parameters could not be read as a form in UTF-8.") from None
     if call.key is None:
         return 200, _work(route, account, call, key, tree)
     kept = idempotency.begin(account.store, call.key, idempotency.fingerprint(request.method, request.path, tree))

@@ -1,47 +1,44 @@
 """Stripe's request encoding: `line_items[0][price_data][currency]=sgd`, and `expand[]=customer`."""
 
-import itertools
 import re
-from collections.abc import Iterable
+from urllib.parse import parse_qsl
 
 Tree = str | dict[str, "Tree"]
 """A decoded request: leaves are text, arrays are dicts keyed `0`, `1`, ... until the contract says which they are."""
 
+_STEP = re.compile(r"\[([^\[\]]*)\]")
 _KEY = re.compile(r"^([^\[\]]+)((?:\[[^\[\]]*\])*)$")
 
 
-def decoded(pairs: Iterable[tuple[str, str]]) -> dict[str, Tree]:
-    """The tree that the pairs of a query or form body spell. A key with broken brackets stays one odd key."""
+def decoded(encoded: str) -> dict[str, Tree]:
+    """The tree that a query or a form body spells, in its own order. A key with broken brackets stays one odd key."""
     root: dict[str, Tree] = {}
-    for key, value in pairs:
+    for key, value in parse_qsl(encoded, keep_blank_values=True):
         match = _KEY.match(key)
-        if match is None:
-            root[key] = value
-            continue
-        steps = [match[1], *re.findall(r"\[([^\[\]]*)\]", match[2])]
+        steps = [match[1], *_STEP.findall(match[2])] if match else [key]
         _plant(root, steps, value)
     return root
 
 
 def _plant(node: dict[str, Tree], steps: list[str], value: str) -> None:
-    for step, following in itertools.pairwise(steps):
-        place = step or _open_element(node, following)
+    for number, step in enumerate(steps[:-1]):
+        place = step or _open_element(node, steps[number + 1 :])
         child = node.get(place)
         if not isinstance(child, dict):
             child = node[place] = {}
         node = child
-    last = steps[-1] if steps[-1] != "" else str(len(node))
-    node[last] = value
+    node[steps[-1] or str(len(node))] = value
 
 
-def _open_element(node: dict[str, Tree], following: str) -> str:
-    """The element that `a[][b]` goes on with: a repeated `b` begins the next one, as Stripe's own CLI writes it."""
-    if node:
-        last = str(len(node) - 1)
-        element = node.get(last)
-        if isinstance(element, dict) and following not in element:
-            return last
-    return str(len(node))
+def _open_element(node: dict[str, Tree], rest: list[str]) -> str:
+    """The element that `a[][b][c]` goes on with: once the last one has a `b` with a `c`, the next one begins."""
+    if not node:
+        return "0"
+    last = str(len(node) - 1)
+    inside: Tree | None = node.get(last)
+    for step in rest:
+        inside = inside.get(step) if isinstance(inside, dict) else None
+    return last if inside is None else str(len(node))
 
 
 def path_of(parent: str, step: str) -> str:

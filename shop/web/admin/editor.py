@@ -10,7 +10,7 @@ from flask import render_template
 from sqlalchemy.orm import Session
 from wtforms import Field
 
-from shop.catalog.backroom import is_retired, option_values, portrait, product_for_editing
+from shop.catalog.backroom import is_retired, option_values, portrait, product_for_editing, shown_as
 from shop.catalog.models import Product
 from shop.staff import audit
 from shop.web.admin.forms import ImageForm, OptionRow, ProductForm, UploadForm, VariantForm, option_rows
@@ -49,6 +49,11 @@ class Editor:
     def choices(self) -> list[tuple[int, str]]:
         """The product's option values, for saying which of them a picture shows."""
         return option_values(self.product)
+
+    @property
+    def shown(self) -> str:
+        """What readers see of the product now."""
+        return shown_as(self.product.status, self.product.publish_at, self.product.unpublish_at)
 
     def page(self) -> str:
         """The page as it stands."""
