@@ -37,8 +37,7 @@ class Staff:
     def log_in(self, email: str, password: str = PASSWORD, next: str = "") -> TestResponse:  # noqa: A002
         page = self.client.get("/admin/login", query_string={"next": next} if next else {})
         self.token = token_of(page)
-        answer = self.post("/admin/login", {"email": email, "password": password, "next": next})
-        return answer
+        return self.post("/admin/login", {"email": email, "password": password, "next": next})
 
     def get(self, path: str, **query: Any) -> TestResponse:
         return self.client.get(path, query_string=query)

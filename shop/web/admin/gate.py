@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from flask import Blueprint, Response, abort, current_app, redirect, request, session, url_for
+from flask import Blueprint, Response, abort, current_app, g, redirect, request, session, url_for
 from flask_security import current_user, logout_user
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as AnyResponse
@@ -67,6 +67,7 @@ def _ask() -> AnyResponse | None:
         following = request.full_path.rstrip("?") if request.method == "GET" else url_for("admin.home")
         return redirect(url_for("security.login", next=following), 303)
     assert request.endpoint is not None
+    g.member = actor()
     permission = permission_of(request.endpoint)
     if permission is None or not may(permission):
         abort(403)
@@ -91,4 +92,5 @@ def _keep_private(response: Response) -> Response:
 
 @bp.context_processor
 def _offer() -> dict[str, Any]:
-    return {"may": may}
+    # Only somebody whom the gate has seen: an error page must not ask the database who is there.
+    return {"may": may, "member": g.get("member")}

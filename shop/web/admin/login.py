@@ -4,6 +4,7 @@ Flask-Login, Flask-Principal and Flask-Security want to look at the session on e
 under /admin alone: a reader's page does without, and without the `Vary: Cookie` that would follow from it.
 """
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -31,12 +32,22 @@ class StaffLoginForm(LoginForm):
 
     remember = None
 
+    def validate_next(self, field: Any) -> None:
+        """A way on that does not lead into the back office is forgotten, not complained about."""
+        if not leads_inside(field.data or ""):
+            field.data = ""
+
     def validate(self, **extra: Any) -> bool:
         # No account has a longer password, and hashing a megabyte would be work done for a stranger.
         if len(self.password.data or "") > MAX_PASSWORD or "\0" in (self.password.data or ""):
             self.form_errors.append(WRONG)
             return False
         return bool(super().validate(**extra))
+
+
+def leads_inside(address: str) -> bool:
+    """Whether an address is one of the back office's own: nothing else is ever redirected to after a login."""
+    return bool(re.fullmatch(r"/admin(?:[/?][\x21-\x5b\x5d-\x7e]*)?", address))
 
 
 def register(app: Flask, settings: Settings) -> None:
@@ -78,6 +89,8 @@ def _confine(app: Flask) -> None:
         app.teardown_request_funcs,
         app.template_context_processors,
     ]
+    everywhere = app.template_context_processors[None]
+    everywhere[:] = [function for function in everywhere if function.__module__ != "flask_login.utils"]
     for hook in hooks:
         everywhere = hook.get(None, [])
         theirs = [function for function in everywhere if function.__module__.startswith(THEIRS)]
@@ -101,6 +114,8 @@ def _answer(response: Response) -> Response:
     if request.method == "POST" and request.endpoint == "security.login" and response.status_code == 200:
         response.status_code = 422
         log.warning("login_refused", address=request.remote_addr)
+    if request.method == "POST" and response.location and not leads_inside(response.location):
+        response.location = "/admin/"
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Robots-Tag"] = "noindex"
     return response
