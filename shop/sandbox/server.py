@@ -117,6 +117,10 @@ class _Bounded:
 class _Handler(WSGIRequestHandler):
     """Says nothing of its own: the app logs what was asked, without what was sent."""
 
+    def connection_dropped(self, error: BaseException, environ: dict[str, Any] | None = None) -> None:
+        # Nothing was sent that said so, and http.server would wait for a next request.
+        self.close_connection = True
+
     def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002
         log.debug(message, *args)
 
