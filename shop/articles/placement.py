@@ -54,7 +54,9 @@ def canonical(url: str) -> str | None:
         )
     )
     path = parts.path.rstrip("/") or "/"
-    return f"{parts.scheme}://{netloc}{path}" + (f"?{query}" if query else "")
+    story = f"{parts.scheme}://{netloc}{path}" + (f"?{query}" if query else "")
+    # Percent-encoding may have made it longer than the column that keeps it.
+    return story if len(story) <= URL_LIMIT else None
 
 
 def is_publisher(url: str, hosts: tuple[str, ...]) -> bool:

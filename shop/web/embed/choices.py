@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from flask import request
 from flask_wtf import FlaskForm
 from wtforms import StringField
+from wtforms.fields.choices import SelectChoice
 from wtforms.validators import AnyOf, Optional
 
 from shop.catalog.showcase import ProductView, VariantView
@@ -48,7 +49,9 @@ class Filled:
 def read(product: ProductView, countries: Countries, limit: int, locale: str) -> Filled:
     """The request's form, held against the product's options and prices, the countries served and the most of a line."""
     fields: dict[str, object] = {
-        field_of(option): Pick(option.name, choices=[(str(value.id), value.value) for value in option.values])
+        field_of(option): Pick(
+            option.name, choices=[SelectChoice(str(value.id), value.value) for value in option.values]
+        )
         for option in product.options
     }
     served = [code for code, _ in countries]
