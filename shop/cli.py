@@ -130,9 +130,9 @@ def serve(with_worker: bool) -> None:
 def worker() -> None:
     """Work off the queue: mail, sweeping, and whatever else is not done while a reader waits."""
     settings = _settings()
-    from shop.working import work
+    from shop.tasks import run_worker
 
-    work(settings)
+    run_worker(settings)
 
 
 @main.command()

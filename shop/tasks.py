@@ -16,6 +16,7 @@ import structlog
 from huey import Huey, PostgresHuey, RedisHuey, SqliteHuey, crontab
 from huey.consumer import Consumer, Scheduler
 from huey.serializer import SignedSerializer
+from huey.storage import RedisStorage
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -32,7 +33,7 @@ log = structlog.get_logger(__name__)
 QUEUE = "understory"
 CARTS_AT_ONCE = 500
 # Seconds between two looks at an empty SQLite queue, at most; PostgreSQL and Redis wake the worker themselves.
-LONGEST_PAUSE = 0.5
+LONGEST_PAUSE = 0.25
 # Seconds that a task under way gets when the worker is asked to stop.
 TIME_TO_FINISH = 8
 
@@ -75,6 +76,14 @@ def queue_for(settings: Settings) -> Huey:
     if url.startswith("postgresql://"):
         return PostgresHuey(dsn=url, **common)
     return RedisHuey(url=url, **common)
+
+
+def close_queue(queue: Huey) -> None:
+    """Give the queue's connections back, once no thread uses them any more."""
+    if isinstance(queue.storage, RedisStorage):
+        queue.storage.pool.disconnect()
+    else:
+        queue.storage.close()
 
 
 def tasks_on(queue: Huey, workshop: Workshop) -> Tasks:
@@ -153,7 +162,8 @@ class _Post(Scheduler):  # type: ignore[misc]
 class _Worker(Consumer):  # type: ignore[misc]
     """Huey's consumer, which stops in good order whichever way it is asked to."""
 
-    def __init__(self, tasks: Tasks, threads: int) -> None:
+    def __init__(self, tasks: Tasks, threads: int, ready: Callable[[], None]) -> None:
+        self.ready = ready
         self.scheduler_class = type("Post", (_Post,), {"tasks": tasks})
         super().__init__(
             tasks.queue,
@@ -163,6 +173,11 @@ class _Worker(Consumer):  # type: ignore[misc]
             scheduler_interval=1,
             shutdown_timeout=TIME_TO_FINISH,
         )
+
+    def start(self) -> None:
+        self._set_signal_handlers()  # before the first thread takes a task; Huey does it after
+        super().start()
+        self.ready()
 
     def _set_signal_handlers(self) -> None:
         if threading.current_thread() is not threading.main_thread():
@@ -174,9 +189,17 @@ class _Worker(Consumer):  # type: ignore[misc]
         self._signum, self._graceful, self._restart = number, True, False
 
 
-def worker_for(tasks: Tasks, *, threads: int = 2) -> Consumer:
+def worker_for(tasks: Tasks, *, threads: int = 2, ready: Callable[[], None] = lambda: None) -> Consumer:
     """A worker of `tasks`: `run()` blocks until a signal or `stop(graceful=True)` from another thread."""
-    return _Worker(tasks, threads)
+    one_at_a_time = threading.Lock()
+
+    def close_connections() -> None:
+        # On PostgreSQL each thread has one that listens for messages. Huey's close is not made for two threads at once.
+        with one_at_a_time:
+            tasks.queue.storage.close()
+
+    tasks.queue.on_shutdown(name="connections")(close_connections)
+    return _Worker(tasks, threads, ready)
 
 
 def run_worker(settings: Settings, *, ready: Callable[[], None] = lambda: None) -> None:
@@ -188,23 +211,11 @@ def run_worker(settings: Settings, *, ready: Callable[[], None] = lambda: None) 
     """
     workshop = Workshop(settings)
     queue = queue_for(settings)
-    worker = worker_for(tasks_on(queue, workshop))
-    queue.on_startup(name="ready")(_once(ready))
+    worker = worker_for(tasks_on(queue, workshop), ready=ready)
     log.info("worker started", queue=settings.queue_url.partition(":")[0])
     try:
         worker.run()
     finally:
         workshop.close()
-        queue.storage.close()
+        close_queue(queue)
     log.info("worker stopped")
-
-
-def _once(call: Callable[[], None]) -> Callable[[], None]:
-    """Huey starts up each thread; what waits for the worker wants to hear of it once."""
-    first = threading.Lock()
-
-    def called() -> None:
-        if first.acquire(blocking=False):
-            call()
-
-    return called
