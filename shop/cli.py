@@ -130,9 +130,10 @@ def serve(with_worker: bool) -> None:
 def worker() -> None:
     """Work off the queue: mail, sweeping, and whatever else is not done while a reader waits."""
     settings = _settings()
+    from shop.processes import tell_ready
     from shop.tasks import run_worker
 
-    run_worker(settings)
+    run_worker(settings, ready=tell_ready)
 
 
 @main.command()
