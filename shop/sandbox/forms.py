@@ -99,7 +99,7 @@ class PaymentForm(Form):  # type: ignore[misc]  # WTForms has no types
         self._need(field, "Enter your full name.")
 
     def validate_country(self, field: Any) -> None:
-        if self.asks_address and field.data not in [code for code, _ in self.countries]:
+        if self.asks_address and not self._ships_there:
             raise ValidationError("The shop does not send to this country. Choose one from the list.")
 
     def validate_line1(self, field: Any) -> None:
@@ -107,15 +107,15 @@ class PaymentForm(Form):  # type: ignore[misc]  # WTForms has no types
             self._need(field, "Enter the street and house number.")
 
     def validate_city(self, field: Any) -> None:
-        if self.asks_address and self.country.data not in addresses.NO_CITY:
+        if self._ships_there and self.country.data not in addresses.NO_CITY:
             self._need(field, "Enter the town or city.")
 
     def validate_state(self, field: Any) -> None:
-        if self.asks_address and self.country.data in addresses.NEEDS_STATE:
+        if self._ships_there and self.country.data in addresses.NEEDS_STATE:
             self._need(field, "Enter the state or province.")
 
     def validate_postal_code(self, field: Any) -> None:
-        if not self.asks_address:
+        if not self._ships_there:
             return
         mistake = addresses.postal_code_mistake(self.country.data or "", (field.data or "").strip())
         if mistake:
@@ -152,6 +152,11 @@ class PaymentForm(Form):  # type: ignore[misc]  # WTForms has no types
         wanted = 4 if digits(self.number.data)[:2] in ("34", "37") else 3
         if not re.fullmatch(rf"[0-9]{{{wanted}}}", digits(field.data)):
             raise ValidationError(f"Enter the {wanted} digits of your card's security code.")
+
+    @property
+    def _ships_there(self) -> bool:
+        """Whether an address is asked for and its country is one of the shop's: only then its form is known."""
+        return self.asks_address and self.country.data in [code for code, _ in self.countries]
 
     @property
     def is_typed_card(self) -> bool:

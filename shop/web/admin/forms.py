@@ -20,6 +20,7 @@ from wtforms import (
     TextAreaField,
     ValidationError,
 )
+from wtforms.fields.choices import SelectChoice
 from wtforms.validators import InputRequired, Length, NumberRange, Optional
 from wtforms.widgets import DateTimeLocalInput, TextInput
 
@@ -170,7 +171,7 @@ class ImageForm(Form):  # type: ignore[misc]
 
     def __init__(self, *args: Any, choices: Sequence[tuple[int, str]], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.value.choices = [(0, "All variants"), *choices]
+        self.value.choices = [SelectChoice(*pair) for pair in [(0, "All variants"), *choices]]
 
 
 class UploadForm(ImageForm):
@@ -195,7 +196,8 @@ class StockForm(Form):  # type: ignore[misc]
         ],
     )
     kind = SelectField(
-        "What happened", choices=[("receive", "Delivery received"), ("adjust", "Correction of the count")]
+        "What happened",
+        choices=[SelectChoice("receive", "Delivery received"), SelectChoice("adjust", "Correction of the count")],
     )
     reason = StringField(
         "Reason",

@@ -1,0 +1,316 @@
+"""The hosted payment page as a browser without scripts meets it: forms in, pages and redirects out."""
+
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+import requests
+import stripe
+from stripe.checkout import Session
+
+from shop.sandbox.addresses import NEEDS_STATE
+from shop.sandbox.server import RunningSandbox
+from tests.contract.conftest import SHIPPED, a_line
+
+Create = Callable[..., Session]
+
+BUYER = {
+    "email": "kim@example.com",
+    "name": "Kim Reader",
+    "country": "SG",
+    "line1": "1 Raffles Place",
+    "postal_code": "048616",
+    "method": "card",
+    "number": "4242 4242 4242 4242",
+    "exp": "12 / 34",
+    "cvc": "123",
+}
+
+
+class Fields(HTMLParser):
+    """The form's fields as a browser would send them, and which of them are marked as wrong."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.values: dict[str, str] = {}
+        self.wrong: dict[str, str | None] = {}
+        self.ids: set[str] = set()
+        self._select = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        self.ids.add(given.get("id") or "")
+        name = given.get("name") or ""
+        if given.get("aria-invalid"):
+            self.wrong[name] = given.get("aria-describedby")
+        if tag == "select":
+            self._select = name
+        elif tag == "option" and "selected" in given:
+            self.values[self._select] = given.get("value") or ""
+        elif tag == "input" and (given.get("type") != "radio" or "checked" in given):
+            self.values[name] = given.get("value") or ""
+
+
+class Buyer:
+    """Opens a session's page and sends its form."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.page = requests.get(url, timeout=5)
+
+    def send(self, url: str | None = None, **fields: str) -> requests.Response:
+        values = Fields(self.page.text).values | fields
+        self.page = requests.post(url or self.url, values, allow_redirects=False, timeout=5)
+        return self.page
+
+    @property
+    def fields(self) -> Fields:
+        return Fields(self.page.text)
+
+
+@pytest.fixture
+def buyer(checkout: Create) -> Buyer:
+    return Buyer(str(checkout(**SHIPPED).url))
+
+
+def key_of(buyer: Buyer) -> str:
+    return buyer.url.rsplit("/", 1)[1]
+
+
+def test_paying_leads_back_to_the_shop_at_once_with_the_sessions_id(buyer: Buyer, local: RunningSandbox) -> None:
+    answer = buyer.send(**BUYER)
+    assert answer.status_code == 303
+    assert answer.headers["Location"] == f"http://127.0.0.1:9/return?session={key_of(buyer)}"
+    session = local.control.session(key_of(buyer))
+    assert (session["payment_status"], session["customer_details"]["email"]) == ("paid", "kim@example.com")
+
+
+def test_the_test_buyer_button_fills_the_form_and_the_picked_card_pays(buyer: Buyer, local: RunningSandbox) -> None:
+    filled = buyer.send(fill="1")
+    assert filled.status_code == 200
+    assert local.control.session(key_of(buyer))["status"] == "open"
+    assert buyer.send().status_code == 303
+    assert local.control.session(key_of(buyer))["collected_information"]["shipping_details"]["name"] == "Ada Reader"
+
+
+@pytest.mark.parametrize("country", ["SG", "US"])
+def test_the_test_buyer_lives_in_the_chosen_country(buyer: Buyer, country: str) -> None:
+    buyer.send(fill="1", country=country)
+    assert buyer.fields.values["country"] == country
+    assert buyer.send().status_code == 303
+
+
+def test_the_chosen_shipping_is_what_is_paid(buyer: Buyer, local: RunningSandbox) -> None:
+    courier = local.control.session(key_of(buyer))["shipping_options"][1]["shipping_rate"]
+    buyer.send(**BUYER, shipping_option=courier)
+    assert local.control.session(key_of(buyer))["amount_total"] == 6400
+
+
+def test_the_page_shows_what_is_paid_for_in_the_sessions_currency(checkout: Create) -> None:
+    lines = [a_line(21000, "krw", quantity=2, name="Mug & <spoon>")]
+    lines[0]["price_data"]["product_data"]["images"] = ["https://shop.example/mug.webp"]
+    page = Buyer(str(checkout(line_items=lines).url)).page
+    assert "₩42,000" in page.text
+    assert "2 \N{MULTIPLICATION SIGN} ₩21,000" in page.text
+    assert "Mug &amp; &lt;spoon&gt;" in page.text
+    assert 'src="https://shop.example/mug.webp"' in page.text
+    assert "img-src 'self' https://shop.example;" in page.headers["Content-Security-Policy"]
+    assert "Local Stripe, no real money" in page.text
+    assert 'name="line1"' not in page.text, "no address is asked for that the shop does not want"
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("email", "", "Enter your e-mail address."),
+        ("email", "kim", "This is not an e-mail address"),
+        ("name", " ", "Enter your full name."),
+        ("country", "MY", "The shop does not send to this country."),
+        ("line1", "", "Enter the street and house number."),
+        ("line1", "x" * 201, "This is too long"),
+        ("postal_code", "", "Enter the postal code"),
+        ("postal_code", "4861", "This is not a postal code of Singapore."),
+        ("number", "4242 4242 4242 4241", "Your card number is invalid."),
+        ("number", "4242", "Your card number is invalid."),
+        ("number", "", "Your card number is invalid."),
+        ("number", "٤٢٤٢٤٢٤٢٤٢٤٢٤٢٤٢", "Your card number is invalid."),
+        ("exp", "13/34", "Enter the expiry date as month and year"),
+        ("exp", "", "Enter the expiry date as month and year"),
+        ("exp", "01/20", "Your card&#39;s expiration date is in the past."),
+        ("cvc", "12", "Enter the 3 digits of your card&#39;s security code."),
+        ("cvc", "", "Enter the 3 digits of your card&#39;s security code."),
+    ],
+)
+def test_a_mistake_is_told_beside_its_field_and_what_was_typed_is_kept(
+    buyer: Buyer, local: RunningSandbox, field: str, value: str, message: str
+) -> None:
+    answer = buyer.send(**(BUYER | {field: value}))
+    assert answer.status_code == 422
+    assert message in answer.text
+    assert buyer.fields.wrong == {field: f"{field}-error"}
+    assert f"{field}-error" in buyer.fields.ids
+    for name, typed in (BUYER | {field: value}).items():
+        if name not in ("country", field):
+            assert buyer.fields.values[name] == typed
+    session = local.control.session(key_of(buyer))
+    assert (session["status"], session["payment_intent"]) == ("open", None)
+
+
+def test_an_american_address_needs_a_state(buyer: Buyer) -> None:
+    address = {"country": "US", "line1": "350 Fifth Avenue", "city": "New York", "postal_code": "10118"}
+    assert buyer.send(**(BUYER | address)).status_code == 422
+    assert buyer.fields.wrong == {"state": "state-error"}
+    assert buyer.send(**(BUYER | address | {"state": "NY"})).status_code == 303
+
+
+@pytest.mark.parametrize(
+    ("card", "field", "message"),
+    [
+        ("4000000000000002", "number", "Your card was declined."),
+        ("4000000000009995", "number", "Your card has insufficient funds."),
+        ("4000000000000069", "exp", "Your card has expired."),
+        ("4000000000000127", "cvc", "Your card&#39;s security code is incorrect."),
+    ],
+)
+def test_a_decline_is_told_beside_the_card_and_the_next_card_pays(
+    buyer: Buyer, local: RunningSandbox, card: str, field: str, message: str
+) -> None:
+    answer = buyer.send(**(BUYER | {"number": card}))
+    assert answer.status_code == 422
+    assert message in answer.text
+    assert list(buyer.fields.wrong) == [field]
+    assert buyer.fields.values["number"] == card
+    assert buyer.send(number="4242424242424242").status_code == 303
+    assert local.control.session(key_of(buyer))["payment_status"] == "paid"
+
+
+def test_3d_secure_asks_on_a_page_of_its_own_and_then_pays(buyer: Buyer, local: RunningSandbox) -> None:
+    asked = buyer.send(**(BUYER | {"number": "4000002500003155"}))
+    assert (asked.status_code, asked.headers["Location"]) == (303, f"/c/pay/{key_of(buyer)}/3ds")
+    bank = Buyer(f"{buyer.url}/3ds")
+    assert "S$54.00" in bank.page.text
+    assert bank.send(result="complete").headers["Location"].startswith("http://127.0.0.1:9/return")
+    assert local.control.session(key_of(buyer))["payment_status"] == "paid"
+
+
+def test_a_failed_3d_secure_returns_to_the_form_with_what_was_typed(buyer: Buyer, local: RunningSandbox) -> None:
+    buyer.send(**(BUYER | {"number": "4000002500003155"}))
+    bank = Buyer(f"{buyer.url}/3ds")
+    answer = bank.send(result="fail")
+    assert answer.status_code == 422
+    assert "We are unable to authenticate your payment method." in answer.text
+    assert bank.fields.values["email"] == "kim@example.com"
+    assert bank.fields.values["line1"] == "1 Raffles Place"
+    assert Buyer(f"{buyer.url}/3ds").page.url == buyer.url, "nothing is waited for any more"
+
+
+def test_a_delayed_debit_goes_back_to_the_shop_unpaid(buyer: Buyer, local: RunningSandbox) -> None:
+    assert buyer.send(**(BUYER | {"method": "delayed_debit"})).status_code == 303
+    session = local.control.session(key_of(buyer))
+    assert (session["status"], session["payment_status"]) == ("complete", "unpaid")
+    assert "This payment is with the bank" in requests.get(buyer.url, timeout=5).text
+
+
+def test_only_the_ways_to_pay_that_the_shop_left_are_offered(checkout: Create) -> None:
+    buyer = Buyer(str(checkout(excluded_payment_method_types=["sepa_debit"]).url))
+    assert "Delayed bank debit" not in buyer.page.text
+    assert buyer.send(**(BUYER | {"method": "delayed_debit"})).status_code == 422
+
+
+def test_a_second_click_goes_to_the_shop_and_charges_nothing_more(buyer: Buyer, local: RunningSandbox) -> None:
+    form = Fields(buyer.page.text).values | BUYER
+    answers = [requests.post(buyer.url, form, allow_redirects=False, timeout=5) for _ in range(2)]
+    assert {answer.headers["Location"] for answer in answers} == {f"http://127.0.0.1:9/return?session={key_of(buyer)}"}
+    assert len(local.control.events("charge.succeeded")) == 1
+
+
+def test_a_paid_page_says_so_and_leads_back(buyer: Buyer, local: RunningSandbox) -> None:
+    local.control.pay(key_of(buyer))
+    page = requests.get(buyer.url, timeout=5)
+    assert page.status_code == 200
+    assert "This has been paid" in page.text
+    assert f'href="http://127.0.0.1:9/return?session={key_of(buyer)}"' in page.text
+
+
+def test_an_expired_page_takes_no_money_and_leads_back(buyer: Buyer, local: RunningSandbox) -> None:
+    local.control.advance(24 * 3600)
+    for page in (requests.get(buyer.url, timeout=5), buyer.send(**BUYER)):
+        assert page.status_code == 410
+        assert "This payment page has expired" in page.text
+        assert 'href="http://127.0.0.1:9/cart"' in page.text
+    assert local.control.events("charge.succeeded") == []
+
+
+def test_the_cancel_link_is_there_only_when_the_shop_gave_one(checkout: Create, buyer: Buyer) -> None:
+    assert '<a class="back" href="http://127.0.0.1:9/cart">' in buyer.page.text
+    assert 'class="back"' not in Buyer(str(checkout(cancel_url=None).url)).page.text
+
+
+def test_a_form_of_another_page_pays_nothing(buyer: Buyer, local: RunningSandbox) -> None:
+    answer = buyer.send(**BUYER, token="guessed")
+    assert answer.status_code == 400
+    assert "This form was not from this page" in answer.text
+    assert local.control.session(key_of(buyer))["status"] == "open"
+
+
+def test_a_page_of_nobody_is_a_404_in_the_pages_own_look(local: RunningSandbox) -> None:
+    page = requests.get(f"{local.url}/c/pay/cs_test_x", timeout=5)
+    assert page.status_code == 404
+    assert "There is no such payment page" in page.text
+
+
+def test_pages_carry_a_strict_policy_and_nothing_inline(buyer: Buyer, local: RunningSandbox) -> None:
+    for page in (buyer.page, requests.get(f"{local.url}/", timeout=5)):
+        policy = page.headers["Content-Security-Policy"]
+        assert policy.startswith("default-src 'none'; style-src 'self';")
+        assert "unsafe" not in policy
+        assert not re.search(r"<script|<style|\sstyle=|\son\w+=", page.text)
+        assert page.headers["Cache-Control"] == "no-store"
+        assert "Set-Cookie" not in page.headers
+    assert "form-action 'self' http://127.0.0.1:9;" in buyer.page.headers["Content-Security-Policy"]
+
+
+def test_every_field_has_a_label_and_the_promised_name(buyer: Buyer) -> None:
+    page = buyer.page.text
+    for name in [
+        "email",
+        "name",
+        "line1",
+        "line2",
+        "city",
+        "state",
+        "postal_code",
+        "country",
+        "number",
+        "exp",
+        "cvc",
+        "test_card",
+    ]:
+        assert re.search(rf'<(input|select) id="{name}" name="{name}"', page)
+        assert f'<label for="{name}">' in page
+    assert re.search(r'<button class="pay">.*Pay S\$54\.00', page)
+
+
+def test_the_stylesheet_hides_the_state_for_the_countries_that_need_none(local: RunningSandbox) -> None:
+    sheet = requests.get(f"{local.url}/static/sandbox.css", timeout=5).text
+    (rule,) = re.findall(r"#country option:is\(([^)]*)\)", sheet)
+    assert set(re.findall(r'"(\w\w)"', rule)) == NEEDS_STATE
+
+
+def test_no_card_number_is_kept_or_written_to_the_log(
+    api: stripe.StripeClient, checkout: Create, local: RunningSandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    for number in ("4242424242424242", "4000002500003155", "4000000000000002", "4111111111111111"):
+        Buyer(str(checkout(**SHIPPED).url)).send(**(BUYER | {"number": number, "cvc": "987"}))
+    account: Any = local.app.extensions["sandbox"]
+    with account.store.transaction() as tx:
+        kept = "\n".join(tx.sql.iterdump())
+    for number in ("4242424242424242", "4000002500003155", "4000000000000002", "4111111111111111", "4242 4242"):
+        assert number not in kept
+        assert number not in caplog.text
+    assert "987" not in re.sub(r"\w{10,}|\d+\.\d+", "", kept)
+    assert '"last4": "4242"' in kept
