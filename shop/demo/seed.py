@@ -18,14 +18,14 @@ from sqlalchemy.orm import Session
 
 from shop.catalog import stock
 from shop.catalog.models import OptionValue, Product, ProductImage, ProductOption, Variant, VariantChoice
-from shop.catalog.pictures import StoredPicture, store_picture
+from shop.catalog.pictures import WIDTHS, StoredPicture, store_picture
 from shop.catalog.text import render_markdown
 from shop.config import Settings
 from shop.db import Database, insert_once, now
 from shop.demo.catalogue import DEMO_PRODUCTS, DemoProduct
 from shop.fulfilment.models import ShippingRate, ShippingZone, ZoneCountry
 
-PICTURE_WIDTH: Final = 1600  # pixels
+PICTURE_WIDTH: Final = max(WIDTHS)  # more than the largest size that is served would be drawn for nothing
 ACTOR: Final = "demo"
 
 # Rates: name, price in minor units, business days at least and at most, goods from which it is free.
