@@ -19,7 +19,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from shop.errors import ShopError
 
-DEVELOPMENT_SECRET = "development-only-secret-never-used-in-production"
+DEVELOPMENT_SECRET = "development-only-secret-never-used-in-production"  # noqa: S105  production refuses it
 
 
 class BadSettings(ShopError):

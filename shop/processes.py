@@ -14,7 +14,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from shop.errors import ShopError
@@ -30,7 +30,7 @@ class CannotRun(ShopError):
     code = "cannot_run"
 
 
-class Stopped(Exception):  # noqa: N818  it is no error
+class Stopped(Exception):  # it is no error
     """Somebody asked to stop while the processes were still starting."""
 
 
@@ -181,15 +181,11 @@ class Household:
                 child.process.terminate()
         deadline = time.monotonic() + self.grace
         for child in self._children:
-            try:
+            with suppress(subprocess.TimeoutExpired):
                 child.process.wait(max(deadline - time.monotonic(), 0))
-            except subprocess.TimeoutExpired:
-                pass
             # The group outlives its leader when a grandchild did not hear it.
-            try:
+            with suppress(ProcessLookupError):
                 os.killpg(child.process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
             child.process.wait()
             child.ready.close()
         self._children.clear()

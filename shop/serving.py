@@ -10,7 +10,7 @@ import structlog
 from flask import Flask
 from granian.constants import Interfaces
 from granian.log import LogLevels
-from granian.server import Server
+from granian.server.mp import MPServer
 
 from shop import __version__, logs
 from shop.config import Settings, public_settings
@@ -84,8 +84,8 @@ def local_address(host: str, port: int) -> str:
     return f"http://{reached}:{port}/healthz"
 
 
-def _server(target: str, host: str, port: int, workers: int, threads: int) -> Server:
-    return Server(
+def _server(target: str, host: str, port: int, workers: int, threads: int) -> MPServer:
+    return MPServer(
         target,
         factory=True,
         interface=Interfaces.WSGI,
@@ -93,6 +93,8 @@ def _server(target: str, host: str, port: int, workers: int, threads: int) -> Se
         port=port,
         workers=workers,
         blocking_threads=threads,
+        # As many requests wait inside the process as threads can answer; the others wait in the socket.
+        backpressure=threads,
         websockets=False,
         log_access=False,
         log_level=LogLevels.warning,

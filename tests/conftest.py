@@ -183,18 +183,21 @@ def select_session(order_id: int) -> sa.Select[tuple[str | None]]:
 
 @contextmanager
 def running_shop(make_settings: Callable[..., Settings], database: Database) -> Iterator[Shop]:
-    with ExitStack() as last:
-        # Closed when nothing is served or delivered any more: a late webhook would open a connection again.
-        with serving() as served, running_sandbox(retry_delays=(0.05, 0.1, 0.2, 0.4, 0.8, 1.6)) as sandbox:
-            settings = make_settings(shop_url=served.url, stripe_api_base=sandbox.url)
-            gateway = Gateway(settings, time_out=(1.0, 3.0), retries=1)
-            app = create_app(settings, gateway)
-            last.callback(app.extensions["understory"].database.close)
-            app.testing = True
-            app.config["PROPAGATE_EXCEPTIONS"] = False
-            served.app = app
-            sandbox.control.set_webhook(f"{served.url}/webhooks/stripe", TEST_WEBHOOK_SECRET)
-            yield Shop(settings, database, gateway, sandbox.control, app, served.url, sandbox.url)
+    # What `last` calls comes when nothing is served or delivered any more: a late webhook would open a connection again.
+    with (
+        ExitStack() as last,
+        serving() as served,
+        running_sandbox(retry_delays=(0.05, 0.1, 0.2, 0.4, 0.8, 1.6)) as sandbox,
+    ):
+        settings = make_settings(shop_url=served.url, stripe_api_base=sandbox.url)
+        gateway = Gateway(settings, time_out=(1.0, 3.0), retries=1)
+        app = create_app(settings, gateway)
+        last.callback(app.extensions["understory"].database.close)
+        app.testing = True
+        app.config["PROPAGATE_EXCEPTIONS"] = False
+        served.app = app
+        sandbox.control.set_webhook(f"{served.url}/webhooks/stripe", TEST_WEBHOOK_SECRET)
+        yield Shop(settings, database, gateway, sandbox.control, app, served.url, sandbox.url)
 
 
 @pytest.fixture

@@ -2,9 +2,8 @@
 
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -79,6 +78,9 @@ def _demo_environment(
         "SHOP_URL": f"http://{HOST}:{shop_port}",
         "SHOP_SECRET_KEY": keys.secret_key,
         "SHOP_NAME": "The Courier Shop",
+        # One reader at a time: a small machine is enough, and what the processes log does not bury the summary.
+        "SHOP_THREADS": "2",
+        "SHOP_LOG_LEVEL": "warning",
         "SHOP_PUBLISHER_HOSTS": f"{HOST}:{newsroom_port} localhost:{newsroom_port}",
     }
     return chosen | {name: value for name, value in wishes.items() if not environment.get(name)}

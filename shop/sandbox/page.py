@@ -55,6 +55,11 @@ def unknown_session(_: Refusal) -> Response:
     return _page("sandbox/gone.html", 404, heading="There is no such payment page", session=None)
 
 
+@bp.get("/healthz")
+def healthz() -> Response:
+    return Response("ok\n", mimetype="text/plain")
+
+
 @bp.get("/")
 def welcome() -> Response:
     return _page("sandbox/welcome.html", 200, cards=CARDS, session=None)

@@ -140,3 +140,8 @@ def test_a_page_of_another_origin_cannot_reach_the_controls(local: RunningSandbo
 def test_the_controls_are_the_same_in_this_process(local: RunningSandbox) -> None:
     assert isinstance(local.control, Control)
     assert local.app.extensions["sandbox"] is not None
+
+
+def test_it_says_that_it_answers(local: RunningSandbox) -> None:
+    answer = requests.get(f"{local.url}/healthz", timeout=5)
+    assert (answer.status_code, answer.text) == (200, "ok")

@@ -10,7 +10,7 @@ from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
 
 class _Quiet(WSGIRequestHandler):
-    def log(self, type: str, message: str, *args: Any) -> None:
+    def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002  the name is the base class's
         pass
 
 
