@@ -144,4 +144,4 @@ def test_the_controls_are_the_same_in_this_process(local: RunningSandbox) -> Non
 
 def test_it_says_that_it_answers(local: RunningSandbox) -> None:
     answer = requests.get(f"{local.url}/healthz", timeout=5)
-    assert (answer.status_code, answer.text) == (200, "ok")
+    assert (answer.status_code, answer.text) == (200, "ok\n")
