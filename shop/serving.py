@@ -93,8 +93,6 @@ def _server(target: str, host: str, port: int, workers: int, threads: int) -> MP
         port=port,
         workers=workers,
         blocking_threads=threads,
-        # As many requests wait inside the process as threads can answer; the others wait in the socket.
-        backpressure=threads,
         websockets=False,
         log_access=False,
         log_level=LogLevels.warning,

@@ -79,6 +79,7 @@ def _demo_environment(
         "SHOP_SECRET_KEY": keys.secret_key,
         "SHOP_NAME": "The Courier Shop",
         # One reader at a time: a small machine is enough, and what the processes log does not bury the summary.
+        "SHOP_WORKERS": "1",
         "SHOP_THREADS": "2",
         "SHOP_LOG_LEVEL": "warning",
         "SHOP_PUBLISHER_HOSTS": f"{HOST}:{newsroom_port} localhost:{newsroom_port}",
