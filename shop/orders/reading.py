@@ -245,4 +245,4 @@ def _story_of(lines: list[OrderLine]) -> str:
 def count_by_status(session: Session) -> dict[str, int]:
     """How many orders have each status. One statement."""
     rows = session.execute(select(Order.status, func.count()).group_by(Order.status))
-    return dict(rows.tuples().all())
+    return {row[0]: row[1] for row in rows}
