@@ -132,15 +132,17 @@ class PaymentUnavailable(ShopError):
 class PaymentRefused(ShopError):
     """Stripe refused the request for good (not a card decline): a fault of ours or of the account's set-up.
 
-    `reason` is for logs and staff, never for the buyer.
+    `reason` is for logs and staff, never for the buyer. `of_key`: the secret key was refused before the request was read,
+    which says nothing about what an earlier try of the same request has made.
     """
 
     code = "payment_refused"
     status = 502
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, *, of_key: bool = False) -> None:
         super().__init__("The payment page could not be opened. Nothing was charged; we have been told about it.")
         self.reason = reason
+        self.of_key = of_key
 
 
 class BadSignature(ShopError):

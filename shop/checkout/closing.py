@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from shop.checkout.release import cancel
 from shop.checkout.settle import settle
 from shop.db import Database
-from shop.errors import PaymentRefused
+from shop.errors import PaymentRefused, PaymentUnavailable
 from shop.orders.models import Order
 from shop.payments.gateway import CheckoutSession, Gateway
 from shop.payments.models import PaymentAttempt
@@ -52,13 +52,15 @@ def _find_session(database: Database, gateway: Gateway, order_id: int, attempt: 
     """The attempt's session at Stripe; None if Stripe has never made one, in which case the order is cancelled.
 
     A create call that timed out may have worked. Sending the same key and parameters again gives the session it made, or
-    makes it now; a definite refusal proves that there is none.
+    makes it now; a definite refusal proves that there is none. A refused key proves nothing: it may have been rolled since.
     """
     if attempt.session_id is not None:
         return attempt.session_id
     try:
         opened = gateway.open_session(attempt.params, attempt.key)
     except PaymentRefused as refusal:
+        if refusal.of_key:
+            raise PaymentUnavailable from refusal
         cancel(database, order_id, refusal.reason)
         return None
     with database.transaction() as session:

@@ -28,6 +28,7 @@ from shop.errors import (
     OutOfStock,
     PaymentRefused,
     PaymentTooSmall,
+    PaymentUnavailable,
     PriceChanged,
 )
 from shop.fulfilment.rates import rates_for
@@ -81,6 +82,7 @@ class _Begun:
     order_id: int
     access_token: str
     attempt_id: int
+    is_new: bool = False
     payment_url: str | None = None
     superseded: int | None = None
 
@@ -122,7 +124,7 @@ def _begin(session: Session, gateway: Gateway, settings: Settings, cart_id: int,
     )
     session.add(attempt)
     session.flush()
-    return _Begun(order.id, order.access_token, attempt.id)
+    return _Begun(order.id, order.access_token, attempt.id, is_new=True)
 
 
 def _pieces(cart: CartView) -> dict[int, int]:
@@ -225,6 +227,9 @@ def _open(database: Database, gateway: Gateway, begun: _Begun) -> Placed:
     try:
         opened = gateway.open_session(params, key)
     except PaymentRefused as refusal:
+        if refusal.of_key and not begun.is_new:
+            # An earlier try went unanswered and may have made the session, under a key that is refused by now.
+            raise PaymentUnavailable from refusal
         cancel(database, begun.order_id, refusal.reason)
         raise
     with database.transaction() as session:

@@ -58,23 +58,24 @@ def settle(session: Session, told: CheckoutSession, source: str, *, async_failed
         return _expired(session, order, attempt, source)
     if told.status != "complete":
         return Settled(order.id, changed=False, reason="the session is still open")
+    _note_buyer(order, told)
     if async_failed:
         return _failed(session, order, attempt, source)
-    _note_buyer(order, told)
     if not told.is_paid:
         return _processing(session, order, source)
     return _paid(session, order, attempt, told, source)
 
 
 def _lock_order(session: Session, told: CheckoutSession) -> tuple[Order, PaymentAttempt] | None:
-    """The order of a session, locked, so that events that arrive together take turns. Its attempt is locked by it."""
-    order_id = (
-        session.scalar(select(PaymentAttempt.order_id).where(PaymentAttempt.session_id == told.id)) or told.order_id
-    )
-    if order_id is None:
-        return None
+    """The order of a session, locked, so that events that arrive together take turns. Its attempt is locked by it.
+
+    A session that no attempt knows is ours if it names both the id and the number of an order: another shop on the same
+    account counts its orders, too, and its sessions must not touch ours.
+    """
+    known = session.scalar(select(PaymentAttempt.order_id).where(PaymentAttempt.session_id == told.id))
+    ours = Order.id == known if known is not None else (Order.id == told.order_id) & (Order.number == told.order_number)
     order = session.scalars(
-        select(Order).where(Order.id == order_id).with_for_update().execution_options(populate_existing=True)
+        select(Order).where(ours).with_for_update().execution_options(populate_existing=True)
     ).one_or_none()
     if order is None:
         return None

@@ -31,7 +31,7 @@ class CheckoutSession:
     """What the shop reads of a Checkout Session. Amounts in minor units, moments in UTC.
 
     `status` is open, complete or expired; `payment_status` is paid, unpaid or no_payment_required; `order_id` is ours, from
-    the session's metadata; `address` has name, line1, line2, city, state, postal_code, country.
+    the session's metadata, with `order_number` beside it; `address` has name, line1, line2, city, state, postal_code, country.
     """
 
     id: str
@@ -44,6 +44,7 @@ class CheckoutSession:
     currency: str
     livemode: bool
     order_id: int | None
+    order_number: str
     payment_intent: str | None
     url: str | None
     expires_at: datetime
@@ -119,9 +120,10 @@ def _translated(error: stripe.StripeError) -> PaymentUnavailable | PaymentRefuse
     """A definite refusal says that nothing was created; everything else leaves that open."""
     status = error.http_status
     log.warning("stripe_error", kind=type(error).__name__, status=status, code=error.code, request_id=error.request_id)
-    definite = isinstance(error, (stripe.InvalidRequestError, stripe.AuthenticationError, stripe.PermissionError))
-    if definite and not isinstance(error, stripe.IdempotencyError):
-        return PaymentRefused(f"{type(error).__name__}: {error.user_message or error.code or status}")
+    of_key = isinstance(error, (stripe.AuthenticationError, stripe.PermissionError))
+    definite = isinstance(error, stripe.InvalidRequestError) and not isinstance(error, stripe.IdempotencyError)
+    if of_key or definite:
+        return PaymentRefused(f"{type(error).__name__}: {error.user_message or error.code or status}", of_key=of_key)
     return PaymentUnavailable()
 
 
@@ -134,7 +136,8 @@ def read_session(session: Any) -> CheckoutSession:
     address = _maybe(shipping_details, "address") or _maybe(details, "address")
     intent = _maybe(session, "payment_intent")
     rate = _maybe(shipping, "shipping_rate")
-    order_id = str(_maybe(_maybe(session, "metadata"), "order_id") or "")
+    metadata = _maybe(session, "metadata")
+    order_id = str(_maybe(metadata, "order_id") or "")
     lines = {
         part: str(_maybe(address, part) or "") for part in ("line1", "line2", "city", "state", "postal_code", "country")
     }
@@ -148,7 +151,8 @@ def read_session(session: Any) -> CheckoutSession:
         shipping_rate=rate if isinstance(rate, str) else str(_maybe(rate, "id") or ""),
         currency=str(session["currency"] or "").lower(),
         livemode=bool(session["livemode"]),
-        order_id=int(order_id) if order_id.isdecimal() else None,
+        order_id=int(order_id) if order_id.isascii() and order_id.isdecimal() and len(order_id) < 10 else None,
+        order_number=str(_maybe(metadata, "order_number") or ""),
         payment_intent=intent if isinstance(intent, str) else _maybe(intent, "id"),
         url=_maybe(session, "url"),
         expires_at=datetime.fromtimestamp(session["expires_at"], UTC),

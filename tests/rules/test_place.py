@@ -40,6 +40,12 @@ def stocked(shop: Shop, *, stock: int = 3, quantity: int = 1, price: int = 3900,
         return variant.id, cart_id
 
 
+def with_wrong_key(shop: Shop) -> Shop:
+    """The same shop with a secret key that Stripe does not know."""
+    wrong = shop.settings.model_copy(update={"stripe_secret_key": type(shop.settings.stripe_secret_key)("sk_wrong")})
+    return Shop(**{**vars(shop), "gateway": Gateway(wrong)})
+
+
 def counters(shop: Shop, variant_id: int) -> tuple[int, int]:
     with shop.database.reading() as session:
         row = session.execute(select(Variant.on_hand, Variant.reserved).where(Variant.id == variant_id)).one()
@@ -180,15 +186,28 @@ def test_less_than_stripe_can_charge_is_refused_before_stripe_is_asked(shop: Sho
 
 def test_a_definite_refusal_by_stripe_cancels_the_order_and_gives_the_goods_back(shop: Shop) -> None:
     variant_id, cart_id = stocked(shop)
-    wrong = Gateway(
-        shop.settings.model_copy(update={"stripe_secret_key": type(shop.settings.stripe_secret_key)("sk_wrong")})
-    )
-    broken_shop = Shop(**{**vars(shop), "gateway": wrong})
     with pytest.raises(PaymentRefused):
-        broken_shop.place(cart_id)
+        with_wrong_key(shop).place(cart_id)
     assert counters(shop, variant_id) == (3, 0)
     holds(shop)
     assert shop.place(cart_id).payment_url
+
+
+def test_a_key_refused_on_the_second_try_does_not_give_away_what_the_first_may_have_sold(shop: Shop) -> None:
+    variant_id, cart_id = stocked(shop)
+    impatient = Shop(**{**vars(shop), "gateway": Gateway(shop.settings, time_out=(0.5, 0.5), retries=0)})
+    shop.stripe.fail_next(1, "drop_after")
+    with pytest.raises(PaymentUnavailable):
+        impatient.place(cart_id)
+    rolled = with_wrong_key(shop)
+    with pytest.raises(PaymentUnavailable):
+        rolled.place(cart_id)
+    with shop.database.transaction() as session:
+        session.execute(update(PaymentAttempt).values(expires_at=now() - timedelta(minutes=1)))
+    assert sweep(rolled.database, rolled.gateway).postponed == 1
+    assert counters(shop, variant_id) == (3, 1)
+    assert [told["status"] for told in shop.stripe.sessions()] == ["open"]
+    holds(shop)
 
 
 @pytest.mark.parametrize("kind", ["500", "timeout", "drop_after", "429"])

@@ -12,6 +12,7 @@ from sqlalchemy import select, update
 from shop.catalog.models import Variant
 from shop.checkout.sweep import sweep
 from shop.db import now
+from shop.mail.models import OutboxMessage
 from shop.orders.models import Order
 from shop.payments.models import PaymentAttempt, StripeEvent
 from tests.builders import a_cart, a_variant, shipping_to
@@ -169,6 +170,35 @@ def test_foreign_and_unknown_events_are_kept_as_ignored(shop: Shop) -> None:
     }
     assert post(shop, json.dumps(event).encode()).status_code == 200
     assert stored(shop) == [("customer.created", "ignored")]
+
+
+def test_a_session_of_another_shop_on_the_same_account_touches_no_order_of_ours(shop: Shop) -> None:
+    order_id = placed_order(shop)
+    shop.stripe.hold_deliveries()
+    shop.stripe.pay(shop.session_of(order_id))
+    event = json.loads(json.dumps(shop.stripe.events("checkout.session.completed")[0]))
+    event["id"], event["data"]["object"]["id"] = "evt_other", "cs_test_of_another_shop"
+    for metadata in ({"order_id": str(order_id)}, {"order_id": str(order_id), "order_number": "U-00000000"}):
+        event["id"] += "1"
+        event["data"]["object"]["metadata"] = metadata
+        assert post(shop, json.dumps(event).encode()).json()["state"] == "ignored"
+    assert shop.order(order_id).status == "pending"
+    holds(shop)
+
+
+def test_a_failed_payment_whose_other_events_were_lost_is_told_to_the_buyer(shop: Shop) -> None:
+    order_id = placed_order(shop)
+    session_id = shop.session_of(order_id)
+    shop.stripe.hold_deliveries()
+    shop.stripe.pay(session_id, method="delayed_debit")
+    shop.stripe.settle_delayed(session_id, ok=False)
+    failed = shop.stripe.events("checkout.session.async_payment_failed")[0]
+    assert post(shop, json.dumps(failed).encode()).status_code == 200
+    assert shop.order(order_id).status == "payment_failed"
+    with shop.database.reading() as session:
+        sent = session.scalars(select(OutboxMessage)).all()
+    assert [(message.kind, message.recipient) for message in sent] == [("payment_failed", "reader@example.com")]
+    holds(shop)
 
 
 def test_an_event_that_cannot_be_applied_is_a_500_and_kept_as_failed_then_applied_when_it_comes_again(
