@@ -1,11 +1,8 @@
 """Puts the house together, and does nothing else."""
 
-import re
-import secrets
 from datetime import timedelta
 
-import structlog
-from flask import Flask, Response, g, request
+from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from shop.articles.placement import PlacementSigner
@@ -13,11 +10,9 @@ from shop.config import Settings
 from shop.db import Database, engine_options, prepare
 from shop.payments.gateway import Gateway
 from shop.schema import resource_folder
-from shop.web import admin, csrf, embed, errors, headers, health, limits, pages, storefront, webhooks
+from shop.web import admin, csrf, embed, errors, headers, health, limits, naming, pages, storefront, webhooks
 from shop.web.assets import STATIC
 from shop.web.house import House, db
-
-log = structlog.get_logger(__name__)
 
 
 def create_app(settings: Settings, gateway: Gateway | None = None) -> Flask:
@@ -38,7 +33,7 @@ def create_app(settings: Settings, gateway: Gateway | None = None) -> Flask:
         placements=PlacementSigner(settings.secret_keys, settings.shop_publisher_hosts),
     )
 
-    _name_requests(app)
+    naming.register(app)
     headers.protect(app, settings)
     csrf.protect(app)
     limits.protect(app, settings)
@@ -74,23 +69,3 @@ def _flask_config(settings: Settings) -> dict[str, object]:
         "WTF_CSRF_SSL_STRICT": False,
         "PROPAGATE_EXCEPTIONS": False,
     }
-
-
-def _name_requests(app: Flask) -> None:
-    """Give every request an id, its own or the one the proxy sent, on its answer and on every line it logs."""
-
-    @app.before_request
-    def _begin() -> None:
-        given = request.headers.get("X-Request-Id", "")
-        g.request_id = given if re.fullmatch(r"[\w-]{8,64}", given) else secrets.token_hex(8)
-        structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(request_id=g.request_id)
-
-    @app.after_request
-    def _end(response: Response) -> Response:
-        response.headers["X-Request-Id"] = g.get("request_id", "")
-        if response.status_code >= 400:
-            # The path without its query, and without what follows /orders/: both can open somebody's order or cart.
-            shown = re.sub(r"^(/orders|/cart/handover)/.*", r"\1/…", request.path)
-            log.info("answered", method=request.method, path=shown, status=response.status_code)
-        return response

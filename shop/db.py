@@ -69,11 +69,12 @@ def engine_options(url: str) -> dict[str, Any]:
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
         return {
             "url": url,
+            "hide_parameters": True,  # an error's text goes into logs, and parameters hold names and addresses
             "connect_args": {"timeout": 30, "check_same_thread": False},
             "pool_size": 16,
             "max_overflow": 32,
         }
-    return {"url": url, "pool_pre_ping": True, "pool_size": 8, "max_overflow": 24}
+    return {"url": url, "hide_parameters": True, "pool_pre_ping": True, "pool_size": 8, "max_overflow": 24}
 
 
 _open = threading.local()

@@ -6,6 +6,7 @@ from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
 from shop.errors import PaymentRefused, ShopError
+from shop.web.naming import shown_path
 
 log = structlog.get_logger(__name__)
 
@@ -100,5 +101,5 @@ def register(app: Flask) -> None:
 
     @app.errorhandler(Exception)
     def _broken(error: Exception) -> Response:
-        log.error("unhandled", path=request.path, exc_info=error)
+        log.error("unhandled", path=shown_path(), exc_info=error)
         return answer_for(500, "internal", SENTENCES[500])
