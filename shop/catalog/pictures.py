@@ -7,6 +7,7 @@ never changes its content and may be cached for ever.
 import hashlib
 import io
 import os
+import threading
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,6 +93,6 @@ def _open(raw: bytes) -> Image.Image:
 
 def _write(image: Image.Image, target: Path, extension: str) -> None:
     # Written beside and moved into place, so that no reader is ever served half a file.
-    beside = target.with_name(f".{target.name}.{os.getpid()}")
+    beside = target.with_name(f".{target.name}.{os.getpid()}.{threading.get_ident()}")
     image.save(beside, **_SAVE[extension])
     beside.replace(target)

@@ -130,8 +130,11 @@ def _paid(session: Session, order: Order, attempt: PaymentAttempt, told: Checkou
     order.payment_intent = told.payment_intent
     attempt.state = "closed"
     record(session, order, "paid", source, amount_minor=told.amount_total)
+    if order.processing_at is None:
+        # A delayed payment took them when it began; what is in the cart by now is another purchase. The cart is locked
+        # before the variants, as `place` does it, or the two could wait for each other.
+        _take_from_cart(session, order)
     _hand_over_stock(session, order, source)
-    _take_from_cart(session, order)
     if order.email:
         post(session, "receipt", order.email, f"receipt:{order.number}", order_id=order.id)
     return Settled(order.id, changed=True)

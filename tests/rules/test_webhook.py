@@ -9,6 +9,7 @@ import requests
 import stripe
 from sqlalchemy import select, update
 
+from shop.cart import lines
 from shop.catalog.models import Variant
 from shop.checkout.sweep import sweep
 from shop.db import now
@@ -32,6 +33,11 @@ def counters(shop: Shop) -> tuple[int, int]:
     with shop.database.reading() as session:
         row = session.execute(select(Variant.on_hand, Variant.reserved)).one()
         return row.on_hand, row.reserved
+
+
+def pieces_in(shop: Shop, cart_id: int) -> int:
+    with shop.database.reading() as session:
+        return lines.view_cart(session, cart_id, "sgd").pieces
 
 
 def holds(shop: Shop) -> None:
@@ -91,6 +97,22 @@ def test_completed_but_unpaid_holds_the_goods_until_the_money_came(shop: Shop) -
     shop.stripe.settle_delayed(session_id, ok=True)
     eventually(lambda: shop.order(order_id).status == "paid")
     assert counters(shop) == (2, 0)
+    holds(shop)
+
+
+def test_money_that_comes_late_leaves_alone_what_the_reader_has_put_into_the_cart_since(shop: Shop) -> None:
+    with shop.database.transaction() as session:
+        shipping_to(session, "SG")
+        variant = a_variant(session, stock=3)
+        cart_id, _ = a_cart(session, (variant, 1))
+    session_id = shop.session_of(shop.place(cart_id).order_id)
+    shop.stripe.pay(session_id, method="delayed_debit")
+    eventually(lambda: not pieces_in(shop, cart_id))
+    with shop.database.transaction() as session:
+        lines.add_to_cart(session, cart_id, variant.id, 1, limit=20)
+    shop.stripe.settle_delayed(session_id, ok=True)
+    eventually(lambda: counters(shop) == (2, 0))
+    assert pieces_in(shop, cart_id) == 1
     holds(shop)
 
 
