@@ -55,7 +55,7 @@ def serve(settings: Settings) -> None:
     """Serve the shop until SIGTERM or SIGINT; requests under way are answered first. Raises CannotRun for a port in use."""
     require_free_port(settings.shop_host, settings.shop_port, "SHOP_PORT")
     log.info("serving", version=__version__, **public_settings(settings))
-    _server(
+    server_for(
         "shop.serving:build", settings.shop_host, settings.shop_port, settings.shop_workers, settings.shop_threads
     ).serve()
 
@@ -63,7 +63,7 @@ def serve(settings: Settings) -> None:
 def serve_newsroom(settings: Settings) -> None:
     """Serve the demo newsroom until SIGTERM or SIGINT. Raises CannotRun for a port in use."""
     require_free_port(settings.shop_host, settings.newsroom_port, "NEWSROOM_PORT")
-    _server("shop.serving:build_newsroom", settings.shop_host, settings.newsroom_port, workers=1, threads=4).serve()
+    server_for("shop.serving:build_newsroom", settings.shop_host, settings.newsroom_port, workers=1, threads=4).serve()
 
 
 def serve_with_worker(settings: Settings) -> None:
@@ -84,7 +84,8 @@ def local_address(host: str, port: int) -> str:
     return f"http://{reached}:{port}/healthz"
 
 
-def _server(target: str, host: str, port: int, workers: int, threads: int) -> MPServer:
+def server_for(target: str, host: str, port: int, workers: int, threads: int) -> MPServer:
+    """A server of the app that the factory `target` builds, not yet serving; the benchmark measures under the same."""
     return MPServer(
         target,
         factory=True,
