@@ -259,7 +259,9 @@ def _explain(error: ValidationError) -> str:
 def public_settings(settings: Settings) -> Mapping[str, str]:
     """The settings that may be logged at start; secrets appear only as set or not set."""
     shown: dict[str, str] = {}
-    for name, value in settings:
+    # Field by field: walking the object would also meet what was worked out from the secrets and kept beside them.
+    for name in type(settings).model_fields:
+        value = getattr(settings, name)
         secret = isinstance(value, SecretStr) or (
             isinstance(value, tuple) and value and isinstance(value[0], SecretStr)
         )
