@@ -1,0 +1,1 @@
+"""Journeys of readers and staff through a real Chromium: see conftest.py."""

@@ -1,0 +1,105 @@
+"""Fixtures of the journeys: a real Chromium through a whole house.
+
+- `house`         a shop, a local Stripe and a newsroom of this test's own, with the demo's catalogue, on SQLite.
+- `shared_house`  one for all tests that leave nothing behind that another would mind.
+- `browsers`      opens fresh browsers (`browsers.open()`), photographs (`browsers.snap(page, "step")`) and fails the test
+                  when a page complains; an error's answer that is meant is named: `browsers.expects(422, "/cart/lines")`.
+- `page`          the usual case: one browser at 1280 pixels.
+
+Third-party cookies are blocked in every browser. Nobody sleeps: wait with Playwright's `expect` or with `eventually`.
+"""
+
+import re
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.journeys.support.browsers import PATIENCE_MS, Browsers, launched
+from tests.journeys.support.house import House, open_house, prepare
+
+ROOT = Path(__file__).parent.parent.parent
+ALBUM = ROOT / "artefacts" / "journeys"
+BROWSERS = pytest.StashKey[Browsers]()
+# What a prepared shop is made from.
+INGREDIENTS = (
+    "shop/demo/art/*",
+    "shop/demo/catalogue.py",
+    "shop/demo/seed.py",
+    "shop/catalog/*.py",
+    "shop/*/models.py",
+    "migrations/versions/*.py",
+)
+
+
+@pytest.fixture(scope="session")
+def prepared(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A seeded shop to copy. Drawing its pictures is most of a minute's work, so it is kept until it would differ.
+
+    The day is one of its ingredients, for products are published by it.
+    """
+    digest = sha256(f"{datetime.now(UTC):%Y-%m-%d}".encode())
+    for path in sorted(path for pattern in INGREDIENTS for path in ROOT.glob(pattern)):
+        digest.update(path.read_bytes())
+    assert pytestconfig.cache is not None
+    kept = pytestconfig.cache.mkdir("journeys") / digest.hexdigest()[:16]
+    if not kept.exists():
+        made = tmp_path_factory.mktemp("prepared", numbered=True)
+        prepare(made / "var")
+        half = kept.with_name(f"{kept.name}-{made.parent.name}-{made.name}")
+        shutil.move(made / "var", half)
+        try:
+            half.rename(kept)
+        except OSError:  # another process was first
+            shutil.rmtree(half)
+    return kept
+
+
+@pytest.fixture
+def house(prepared: Path, tmp_path: Path) -> Iterator[House]:
+    with open_house(prepared, tmp_path / "var") as house:
+        yield house
+
+
+@pytest.fixture(scope="package")
+def shared_house(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    with open_house(prepared, tmp_path_factory.mktemp("shared") / "var") as house:
+        yield house
+
+
+@pytest.fixture(scope="package")
+def chromium_browser() -> Iterator[Browser]:
+    """Closed after the last journey: while Playwright runs, its event loop is this thread's, and Flask minds that."""
+    expect.set_options(timeout=PATIENCE_MS)
+    with launched() as browser:
+        yield browser
+
+
+@pytest.fixture
+def browsers(chromium_browser: Browser, request: pytest.FixtureRequest) -> Browsers:
+    ALBUM.mkdir(parents=True, exist_ok=True)
+    name = re.sub(r"[^a-z0-9]+", "-", request.node.name.removeprefix("test_").lower()).strip("-")
+    browsers = request.node.stash[BROWSERS] = Browsers(chromium_browser, ALBUM, name)
+    return browsers
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Close a journey's browsers with its last line, while everything that they talk to still answers."""
+    try:
+        yield
+    except BaseException:
+        if BROWSERS in item.stash:
+            item.stash[BROWSERS].give_up()
+        raise
+    if BROWSERS in item.stash:
+        item.stash[BROWSERS].close()
+
+
+@pytest.fixture
+def page(browsers: Browsers) -> Page:
+    return browsers.open()

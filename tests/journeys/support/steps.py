@@ -1,0 +1,57 @@
+"""The steps that several journeys take, each as a person takes it: by what is written on the page."""
+
+import re
+
+from playwright.sync_api import FrameLocator, Page, expect
+
+from tests.journeys.support.house import House
+
+GOOD_CARD = "4242 4242 4242 4242"
+DECLINED_CARD = "4000 0000 0000 0002"
+SECURE_CARD = "4000 0025 0000 3155"
+
+
+def embed_in(page: Page) -> FrameLocator:
+    """The shop's card under the story, scrolled to and ready."""
+    page.locator("shop-embed").scroll_into_view_if_needed()
+    card = page.frame_locator("shop-embed iframe")
+    expect(card.get_by_role("heading", level=1)).to_be_visible()
+    return card
+
+
+def choose(card: FrameLocator | Page, *values: str) -> None:
+    """Choose a size, a colour, by the words on their buttons."""
+    for value in values:
+        card.get_by_text(value, exact=True).click()
+
+
+def fill_in_buyer(page: Page, email: str = "joanna@example.com") -> None:
+    """Type who is paying and where it goes, on the payment page."""
+    page.get_by_label("E-mail").fill(email)
+    page.get_by_label("Full name").fill("Joanna Lim")
+    page.get_by_label("Address", exact=True).fill("12 Kallang Way")
+    page.get_by_label("Postal code").fill("349216")
+
+
+def type_card(page: Page, number: str = GOOD_CARD) -> None:
+    page.get_by_label("Card number").fill(number)
+    page.get_by_label("Expiry").fill("12 / 34")
+    page.get_by_label("CVC").fill("123")
+
+
+def pay(page: Page, number: str = GOOD_CARD, email: str = "joanna@example.com") -> None:
+    """Wait for the payment page, fill it in by typing, and press Pay."""
+    expect(page.get_by_text("Local Stripe, no real money.")).to_be_visible()
+    fill_in_buyer(page, email)
+    type_card(page, number)
+    press_pay(page)
+
+
+def press_pay(page: Page) -> None:
+    page.get_by_role("button", name=re.compile(r"^Pay .*\d")).click()
+
+
+def expect_paid(page: Page, house: House) -> None:
+    """The browser stands on the page of a paid order."""
+    expect(page).to_have_url(re.compile(re.escape(house.url) + r"/orders/[\w-]{16,}$"))
+    expect(page.get_by_role("heading", level=1, name="Paid")).to_be_visible()
