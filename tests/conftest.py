@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import hypothesis
 import pytest
 import sqlalchemy as sa
 from flask import Flask
@@ -32,6 +33,11 @@ from shop.sandbox.server import running as running_sandbox
 from shop.schema import migrate
 from tests.support import postgres
 from tests.support.serving import serving
+
+# The suite finds the same each time; `pytest --hypothesis-profile=long tests/rules/test_machine.py` goes looking.
+hypothesis.settings.register_profile("suite", max_examples=60, derandomize=True, deadline=None, database=None)
+hypothesis.settings.register_profile("long", max_examples=3000, deadline=None, print_blob=True)
+hypothesis.settings.load_profile("suite")
 
 TEST_KEY = "sk_test_" + "t" * 24
 TEST_WEBHOOK_SECRET = "whsec_" + "w" * 32

@@ -1,4 +1,7 @@
-"""Every promise of docs/invariants.md that the database alone can show, checked on the rows as they are."""
+"""Every promise of docs/invariants.md that rows can show, checked on the rows as they are, and against Stripe's books."""
+
+from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -71,3 +74,75 @@ def broken(session: Session) -> list[str]:
     if twice:
         wrong.append(f"events stored twice: {twice}")
     return wrong
+
+
+def disagreements(
+    session: Session, told: Sequence[Any], events: Sequence[Any], *, everything_told: bool = False
+) -> list[str]:
+    """Where the shop's orders and Stripe's own sessions contradict each other, in words; an empty list is good.
+
+    `told` are all Checkout Sessions and `events` all events at Stripe, in its own form. Until an event has been received
+    the shop may not know yet; `everything_told` says that it had every chance to, and then both must say the same.
+    """
+    wrong: list[str] = []
+    orders = {order.id: order for order in session.scalars(select(Order).execution_options(populate_existing=True))}
+    attempts = {attempt.order_id: attempt for attempt in session.scalars(select(PaymentAttempt))}
+    received = set(session.scalars(select(StripeEvent.stripe_id).where(StripeEvent.state != "failed")))
+    failed = {e["data"]["object"]["id"] for e in events if e["type"] == "checkout.session.async_payment_failed"}
+    untold = {
+        event["data"]["object"]["id"]
+        for event in events
+        if event["id"] not in received and event["data"]["object"]["object"] == "checkout.session"
+    }
+    at_stripe: dict[int, str] = {}
+    payable: dict[int, str] = {}
+    for known in told:
+        order = orders.get(int(known["metadata"]["order_id"]))
+        if order is None:
+            wrong.append(f"{known['id']}: a session of no order")
+            continue
+        name = f"{order.number} ({order.status}, {order.stock_state})"
+        if order.id in at_stripe:
+            wrong.append(f"{name}: two sessions")
+        stands = _stands(known, failed)
+        at_stripe[order.id] = stands
+        may_not_know = known["id"] in untold and not everything_told
+        if stands in {"payable", "processing"} and order.stock_state != "reserved":
+            wrong.append(f"{name}: its goods are not held, its session is {stands}")
+        if stands == "payable" and order.cart_id is not None:
+            if order.cart_id in payable:
+                wrong.append(f"{name}: its cart has another payable session, of {payable[order.cart_id]}")
+            payable[order.cart_id] = order.number
+        if stands == "paid" and order.paid_at is None and not may_not_know:
+            wrong.append(f"{name}: paid at Stripe, and no event is left that would say so")
+        taken = (known["amount_total"], known["currency"])
+        if stands == "paid" and order.paid_at is not None and (order.paid_minor, order.currency) != taken:
+            wrong.append(f"{name}: paid {order.paid_minor}, Stripe took {taken}")
+        if everything_told and stands != _thinks(order):
+            wrong.append(f"{name}: its session is {stands}, the shop thinks {_thinks(order)}")
+    for order in orders.values():
+        stands = at_stripe.get(order.id, "nothing")
+        if order.cancelled_at is not None and stands != "nothing":
+            wrong.append(f"{order.number}: cancelled, its session is {stands}")
+        for fact, needed in (("paid_at", "paid"), ("expired_at", "expired"), ("payment_failed_at", "failed")):
+            if getattr(order, fact) is not None and stands != needed:
+                wrong.append(f"{order.number}: {fact} is set, its session is {stands}")
+        if everything_told and stands == "nothing" and order.cancelled_at is None:
+            wrong.append(f"{order.number}: {order.status}, and Stripe has no session of it")
+        if everything_told and stands in {"paid", "expired", "failed"} and attempts[order.id].state != "closed":
+            wrong.append(f"{order.number}: {stands}, its attempt is {attempts[order.id].state}")
+    return wrong
+
+
+def _stands(known: Any, failed: set[str]) -> str:
+    if known["status"] != "complete":
+        return "payable" if known["status"] == "open" else "expired"
+    if known["payment_status"] != "unpaid":
+        return "paid"
+    return "failed" if known["id"] in failed else "processing"
+
+
+def _thinks(order: Order) -> str:
+    facts = (("paid", order.paid_at), ("failed", order.payment_failed_at), ("expired", order.expired_at))
+    said = [name for name, at in (*facts, ("processing", order.processing_at)) if at is not None]
+    return said[0] if said else "payable"

@@ -1,0 +1,440 @@
+"""Carts, checkouts, payments, events and sweeps in random order, with duplicates, losses and faults: what always holds.
+
+One buyer's world after another: Hypothesis picks the steps, the real SDK asks the local Stripe over HTTP, Stripe's events
+are posted to the shop's own door, and after every step the rows are held against docs/invariants.md and against Stripe's
+books. docs/invariants.md says how to run it for longer.
+"""
+
+import json
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+import requests
+import time_machine
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from sqlalchemy import select, update
+
+from shop.articles.placement import Placement, remember
+from shop.cart import lines
+from shop.cart.forgetting import forget_carts
+from shop.cart.models import Cart, CartLine
+from shop.catalog import stock
+from shop.catalog.models import Product, Variant
+from shop.checkout.closing import abandon, look_at_payment
+from shop.checkout.events import HANDLED
+from shop.checkout.ship import ship
+from shop.checkout.sweep import sweep
+from shop.db import now
+from shop.errors import (
+    AlreadyPaid,
+    BadQuantity,
+    CartEmpty,
+    InvalidChange,
+    NotFound,
+    OutOfStock,
+    PaymentUnavailable,
+    PriceChanged,
+)
+from shop.fulfilment.models import ShippingRate, ShippingZone
+from shop.models import metadata
+from shop.orders.models import Order, OrderLine
+from shop.payments.gateway import Gateway
+from shop.payments.models import StripeEvent
+from shop.sandbox.delivery import signature
+from shop.sandbox.refusals import Refusal
+from shop.sandbox.server import running as running_sandbox
+from tests.builders import a_cart, a_variant, shipping_to, variants_of
+from tests.conftest import TEST_WEBHOOK_SECRET, Shop
+from tests.support.invariants import broken, disagreements
+
+T = TypeVar("T")
+LIMIT = 5
+PICK = st.integers(0, 11)
+PIECES = st.integers(1, 3)
+FAULT = st.sampled_from([None, None, None, "429", "500", "drop_after", "timeout", "slow"])
+CARDS = st.sampled_from(["4242424242424242", "4242424242424242", "4000002500003155", "4000000000000002", "delayed"])
+MINUTES = st.sampled_from([3, 20, 40, 70, 26 * 60])
+
+
+class World(RuleBasedStateMachine):
+    """One shop and one account at Stripe, from empty to settled."""
+
+    def __init__(self, shop: Shop) -> None:
+        super().__init__()
+        self.stack = ExitStack()
+        self.clock = self.stack.enter_context(time_machine.travel(datetime.now(UTC)))
+        sandbox = self.stack.enter_context(running_sandbox())
+        self.http = self.stack.enter_context(requests.Session())
+        told = shop.settings.model_copy(update={"stripe_api_base": sandbox.url})
+        self.shop = replace(shop, stripe=sandbox.control, gateway=Gateway(told, retries=0))
+        # Answers that never come are waited for no longer than this; one that is merely late is as good as lost.
+        self.hasty = Gateway(told, time_out=(0.5, 0.15), retries=0)
+        self.stripe = sandbox.control
+        self.carts: list[int] = []
+        self.expected: dict[int, dict[str, int]] = {}  # cart -> source key -> pieces, as the reader put them in
+        self.taken: set[int] = set()  # orders whose goods have left their cart
+        self.ending = "swept"
+        self.dice = random.Random(0)
+
+    @initialize(ending=st.sampled_from(["delivered", "swept"]), seed=st.integers(0, 99))
+    def open_the_shop(self, ending: str, seed: int) -> None:
+        self.ending, self.dice = ending, random.Random(seed)
+        with self.shop.database.transaction() as session:
+            for table in reversed(metadata.sorted_tables):
+                if table.name != "catalogue_clock":
+                    session.execute(table.delete())
+            shipping_to(session, "SG")
+            zone = session.scalars(select(ShippingZone.id)).one()
+            session.add(
+                ShippingRate(zone_id=zone, name="Fast", amount_minor=1200, currency="sgd", min_days=1, max_days=1)
+            )
+            variant = a_variant(session, stock=3, price=3900, options={"Size": ["S", "M"]})
+            shirt = session.get_one(Product, variant.product_id)
+            self.variants = [each.id for each in variants_of(session, shirt)] + [a_variant(session, stock=2).id]
+            self.story = remember(session, Placement("https://news.example/kim", "Kim in demand"))
+            self.carts = [a_cart(session)[0] for _ in range(3)]
+        self.expected = {cart_id: {} for cart_id in self.carts}
+
+    # What readers do with their carts.
+
+    @rule(cart=PICK, variant=PICK, pieces=PIECES, from_story=st.booleans())
+    def add(self, cart: int, variant: int, pieces: int, from_story: bool) -> None:
+        cart_id, variant_id = self.pick(self.carts, cart), self.pick(self.variants, variant)
+        article = self.story if from_story else None
+        if self.accepted(
+            lambda session: lines.add_to_cart(session, cart_id, variant_id, pieces, limit=LIMIT, article_id=article)
+        ):
+            held = self.expected[cart_id]
+            key = lines.source_key(variant_id, article)
+            held[key] = held.get(key, 0) + pieces
+
+    @rule(pick=PICK, pieces=st.integers(0, 4))
+    def change_a_line(self, pick: int, pieces: int) -> None:
+        """To so many pieces; none takes the line out."""
+        found = [(cart, key) for cart in self.carts for key in self.expected[cart]]
+        if not found:
+            return
+        cart_id, key = self.pick(found, pick)
+        with self.shop.database.reading() as session:
+            line_id = session.scalars(
+                select(CartLine.id).where(CartLine.cart_id == cart_id, CartLine.source_key == key)
+            ).one()
+        if pieces == 0:
+            assert self.accepted(lambda session: lines.remove_line(session, cart_id, line_id) or True)
+            del self.expected[cart_id][key]
+        elif self.accepted(
+            lambda session: lines.change_quantity(session, cart_id, line_id, pieces, limit=LIMIT) or True
+        ):
+            self.expected[cart_id][key] = pieces
+
+    @rule(into=PICK, out_of=PICK)
+    def adopt(self, into: int, out_of: int) -> None:
+        """By a ticket, which is tried twice and works once."""
+        target, source = self.pick(self.carts, into), self.pick(self.carts, out_of)
+        with self.shop.database.transaction() as session:
+            ticket = lines.offer_handover(session, source)
+        with self.shop.database.transaction() as session:
+            assert lines.redeem_handover(session, ticket) == source
+            assert lines.redeem_handover(session, ticket) is None
+            lines.adopt(session, target, source, limit=LIMIT)
+        if target != source:
+            held = self.expected[target]
+            for key, pieces in self.expected[source].items():
+                held[key] = min(held[key] + pieces, LIMIT) if key in held else pieces
+            self.expected[source] = {}
+
+    @rule(press=st.integers(0, 2), variant=PICK, pieces=PIECES, fault=FAULT)
+    def buy_now(self, press: int, variant: int, pieces: int, fault: str | None) -> None:
+        key, handle, variant_id = f"press-{press}", f"handle-{press}", self.pick(self.variants, variant)
+        filled: list[int] = []
+
+        def fill(session: Any) -> bool:
+            filled.append(lines.buy_now(session, key, handle, variant_id, pieces, limit=LIMIT))
+            return True
+
+        if self.accepted(fill):
+            cart_id = filled[0]
+            if cart_id not in self.carts:
+                self.carts.append(cart_id)
+            self.expected[cart_id] = {lines.source_key(variant_id, None): pieces}
+            with self.shop.database.reading() as session:
+                bought = session.scalars(
+                    select(Order.id).where(
+                        Order.cart_id == cart_id, Order.paid_at.is_not(None) | Order.processing_at.is_not(None)
+                    )
+                ).first()
+            placed = self.pay_for(cart_id, fault)
+            assert bought is None or not placed, "one press has bought twice"
+
+    @rule(cart=PICK, again=st.booleans(), fault=FAULT, faults=st.integers(1, 2))
+    def place(self, cart: int, again: bool, fault: str | None, faults: int) -> None:
+        cart_id = self.pick(self.carts, cart)
+        first = self.pay_for(cart_id, fault, faults)
+        second = self.pay_for(cart_id, None) if again else None
+        assert not (first and second) or first == second
+
+    def pay_for(self, cart_id: int, fault: str | None, faults: int = 1) -> str | None:
+        """To the payment page: its address, or None when the shop said no, which must have been true."""
+        held = dict(self.expected[cart_id])
+        with self.shop.database.transaction() as session:
+            prices = {row.id: row.price_minor for row in session.execute(select(Variant.id, Variant.price_minor))}
+            lines_seen = lines.view_cart(session, cart_id, "sgd")
+        try:
+            with self.faulty(fault, faults) as shop:
+                placed = shop.place(cart_id)
+        except AlreadyPaid as told_so:
+            with self.shop.database.reading() as session:
+                order = session.scalars(select(Order).where(Order.access_token == told_so.access_token)).one()
+                assert order.paid_at or order.processing_at, "told that it is paid when it is not"
+        except OutOfStock as gone:
+            with self.shop.database.reading() as session:
+                left = session.get_one(Variant, gone.variant_id).available
+            if left != gone.left or left >= gone.wanted:
+                raise AssertionError(f"there are {left}") from gone
+        except PriceChanged:
+            assert lines_seen.price_changed
+            with self.shop.database.transaction() as session:
+                lines.accept_prices(session, cart_id)
+        except CartEmpty:
+            assert not held
+        except NotFound:
+            assert not all(line.on_sale for line in lines_seen.lines)
+        except PaymentUnavailable:
+            assert fault
+        else:
+            told = self.stripe.session(self.shop.session_of(placed.order_id))
+            assert told["status"] != "expired", "led to a page that nobody can pay on"
+            if told["status"] == "open":
+                assert told["url"] == placed.payment_url
+                due = sum(prices[int(key.partition(":")[0])] * pieces for key, pieces in held.items())
+                assert told["amount_subtotal"] == due, "the page asks for something else than the cart holds"
+            return placed.payment_url
+        return None
+
+    # What buyers do at Stripe, and what happens to them there.
+
+    @rule(pick=PICK, card=CARDS, shipping=st.integers(0, 1))
+    def pay(self, pick: int, card: str, shipping: int) -> None:
+        payable = [told["id"] for told in self.sessions() if told["status"] == "open"]
+        if not payable:
+            return
+        how = {"method": "delayed_debit"} if card == "delayed" else {"card": card}
+        with suppress(Refusal):  # declined, which is the card's right
+            self.stripe.pay(self.pick(payable, pick), shipping=shipping, **how)
+
+    @rule(pick=PICK, ok=st.booleans())
+    def the_bank_answers(self, pick: int, ok: bool) -> None:
+        answered = {event["data"]["object"]["id"] for event in self.events() if ".async_payment_" in event["type"]}
+        waiting = [
+            told["id"]
+            for told in self.sessions()
+            if (told["status"], told["payment_status"]) == ("complete", "unpaid") and told["id"] not in answered
+        ]
+        if waiting:
+            self.stripe.settle_delayed(self.pick(waiting, pick), ok=ok)
+
+    @rule(pick=PICK)
+    def expire_at_stripe(self, pick: int) -> None:
+        payable = [told["id"] for told in self.sessions() if told["status"] == "open"]
+        if payable:
+            self.stripe.expire(self.pick(payable, pick))
+
+    @rule(pick=PICK, fault=FAULT, cancelling=st.booleans())
+    def come_back(self, pick: int, fault: str | None, cancelling: bool) -> None:
+        """To the return page, or through the payment page's way back."""
+        with self.shop.database.reading() as session:
+            orders = list(session.scalars(select(Order.id).order_by(Order.id)))
+        if orders:
+            verb = abandon if cancelling else look_at_payment
+            try:
+                with self.faulty(fault) as shop:
+                    verb(shop.database, shop.gateway, self.pick(orders, pick))
+            except PaymentUnavailable:
+                assert fault
+
+    # What Stripe tells.
+
+    @rule(pick=PICK, times=st.integers(1, 2))
+    def deliver_something_new(self, pick: int, times: int) -> None:
+        told = self.untold()
+        if told:
+            event = self.pick(told, pick)
+            for _ in range(times):
+                self.deliver(event)
+
+    @rule(pick=st.integers(0, 99))
+    def deliver_anything_again(self, pick: int) -> None:
+        if events := self.events():
+            self.deliver(self.pick(events, pick))
+
+    @rule()
+    def deliver_all_that_is_new(self) -> None:
+        told = self.untold()
+        self.dice.shuffle(told)
+        for event in told:
+            self.deliver(event)
+
+    # What time and staff do.
+
+    @rule(minutes=MINUTES)
+    def time_passes(self, minutes: int) -> None:
+        self.clock.shift(timedelta(minutes=minutes))
+        self.stripe.advance(0)
+
+    @rule(fault=FAULT, faults=st.integers(1, 3))
+    def sweep(self, fault: str | None, faults: int) -> None:
+        with self.faulty(fault, faults) as shop:
+            swept = sweep(shop.database, shop.gateway)
+        assert fault or not swept.postponed
+
+    @rule(days=st.integers(0, 1))
+    def forget_carts(self, days: int) -> None:
+        spare = select(Order.open_cart_id).where(Order.open_cart_id.is_not(None))
+        with self.shop.database.transaction() as session:
+            forget_carts(session, now() - timedelta(days=days), spare)
+            left = set(session.scalars(select(Cart.id)))
+            while sum(cart in left for cart in self.carts) < 3:
+                made = a_cart(session)[0]
+                left.add(made)
+                self.carts.append(made)
+                self.expected[made] = {}
+        self.carts = [cart for cart in self.carts if cart in left]
+        self.expected = {cart: held for cart, held in self.expected.items() if cart in left}
+
+    @rule(variant=PICK, pieces=st.integers(-3, 3))
+    def count_stock(self, variant: int, pieces: int) -> None:
+        variant_id = self.pick(self.variants, variant)
+        self.accepted(lambda session: stock.adjust(session, variant_id, pieces, "counted", "tests") or True)
+
+    @rule(variant=PICK, price=st.sampled_from([3900, 4500]), on_sale=st.sampled_from([True, True, True, False]))
+    def edit_a_variant(self, variant: int, price: int, on_sale: bool) -> None:
+        with self.shop.database.transaction() as session:
+            session.execute(
+                update(Variant)
+                .where(Variant.id == self.pick(self.variants, variant))
+                .values(price_minor=price, active=on_sale)
+            )
+
+    @rule(pick=PICK)
+    def ship(self, pick: int) -> None:
+        with self.shop.database.reading() as session:
+            orders = list(session.execute(select(Order.number, Order.status).order_by(Order.id)))
+        if orders:
+            number, status = self.pick(orders, pick)
+            try:
+                ship(self.shop.database, number, carrier="Post", tracking_number="RR1", actor="tests")
+            except InvalidChange:
+                assert status != "paid"
+            else:
+                assert status == "paid"
+
+    # What must hold.
+
+    @precondition(lambda self: self.carts)
+    @invariant()
+    def every_promise_holds(self) -> None:
+        with self.shop.database.reading() as session:
+            wrong = broken(session) + disagreements(session, self.sessions(), self.events())
+            assert wrong == [], "\n".join(wrong)
+            self.take_what_was_bought(session)
+            held: dict[int, dict[str, int]] = {cart: {} for cart in self.carts}
+            for row in session.execute(select(CartLine.cart_id, CartLine.source_key, CartLine.quantity)):
+                held[row.cart_id][row.source_key] = row.quantity
+        assert held == {cart: self.expected[cart] for cart in self.carts}
+
+    def take_what_was_bought(self, session: Any) -> None:
+        bought = session.execute(
+            select(Order.id, Order.cart_id, OrderLine.variant_id, OrderLine.article_id, OrderLine.quantity)
+            .join(OrderLine)
+            .where(Order.paid_at.is_not(None) | Order.processing_at.is_not(None), Order.id.not_in(self.taken))
+        ).all()
+        for row in bought:
+            held = self.expected.get(row.cart_id, {})
+            key = lines.source_key(row.variant_id, row.article_id)
+            if key in held and held[key] > row.quantity:
+                held[key] -= row.quantity
+            else:
+                held.pop(key, None)
+        self.taken |= {row.id for row in bought}
+
+    def teardown(self) -> None:
+        """Every event delivered, or none at all; then time passes, the sweep runs, and both books say the same."""
+        try:
+            if self.carts:
+                self.end()
+        finally:
+            self.stripe.clear_faults()
+            self.stack.close()
+
+    def end(self) -> None:
+        for _ in range(2):
+            if self.ending == "delivered":
+                self.deliver_all_that_is_new()
+            self.time_passes(26 * 60)
+            self.sweep(None, 1)
+            self.every_promise_holds()
+        with self.shop.database.reading() as session:
+            wrong = disagreements(session, self.sessions(), self.events(), everything_told=True)
+        assert wrong == [], "\n".join(wrong)
+
+    # How it is done.
+
+    def pick(self, of: list[T], number: int) -> T:
+        return of[number % len(of)]
+
+    def accepted(self, change: Callable[[Any], Any]) -> bool:
+        """Whether the shop made a change to a cart or a shelf; a refusal must leave everything as it was."""
+        try:
+            with self.shop.database.transaction() as session:
+                return bool(change(session))
+        except (OutOfStock, BadQuantity, NotFound, InvalidChange):
+            return False
+
+    @contextmanager
+    def faulty(self, fault: str | None, calls: int = 1) -> Iterator[Shop]:
+        """The shop, while the next `calls` of its calls to Stripe go wrong."""
+        if fault:
+            self.stripe.fail_next(calls, fault)
+        try:
+            yield replace(self.shop, gateway=self.hasty if fault in {"timeout", "slow"} else self.shop.gateway)
+        finally:
+            self.stripe.clear_faults()
+
+    def sessions(self) -> list[dict[str, Any]]:
+        return self.stripe.sessions()[::-1]
+
+    def events(self) -> list[dict[str, Any]]:
+        return self.stripe.events()
+
+    def untold(self) -> list[dict[str, Any]]:
+        with self.shop.database.reading() as session:
+            known = set(session.scalars(select(StripeEvent.stripe_id)))
+        return [event for event in self.events() if event["type"] in HANDLED and event["id"] not in known]
+
+    def deliver(self, event: dict[str, Any]) -> None:
+        body = json.dumps(event).encode()
+        signed = signature(body, TEST_WEBHOOK_SECRET, int(time.time()))
+        answer = self.http.post(
+            f"{self.shop.url}/webhooks/stripe", data=body, headers={"Stripe-Signature": signed}, timeout=10
+        )
+        assert answer.status_code == 200, answer.text
+
+
+def test_whatever_happens_in_whatever_order_every_promise_holds(shop: Shop) -> None:
+    # A step takes some forty times as long as an example of another property.
+    modest = settings(max_examples=max(settings().max_examples // 5, 1), stateful_step_count=40)
+    run_state_machine_as_test(lambda: World(shop), settings=modest)
