@@ -19,6 +19,8 @@ from shop.payments.models import StripeEvent
 log = structlog.get_logger(__name__)
 
 MAX_BODY = 512 * 1024
+# Year 9999 in Unix seconds: what lies beyond is no moment.
+LAST_MOMENT = 253_402_300_800
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ def verify(body: bytes, signature: str, secrets: tuple[str, ...]) -> Any:
             event = stripe.Webhook.construct_event(body, signature, secret)
         except stripe.SignatureVerificationError:
             continue
-        except (UnicodeDecodeError, ValueError, AttributeError, KeyError, TypeError):
+        except (UnicodeDecodeError, ValueError, AttributeError, KeyError, TypeError, RecursionError):
             # The SDK parses before and after verifying, and each of these comes out of it for some malformed body.
             reason = "the body is not an event"
             continue
@@ -72,14 +74,20 @@ def _is_event(event: Any) -> bool:
     try:
         return bool(
             event["object"] == "event"
-            and isinstance(event["id"], str)
-            and isinstance(event["type"], str)
+            and _is_name(event["id"])
+            and _is_name(event["type"])
             and isinstance(event["created"], int)
+            and 0 <= event["created"] < LAST_MOMENT
             and isinstance(event["livemode"], bool)
-            and event["data"]["object"]["id"]
+            and _is_name(str(event["data"]["object"]["id"]))
         )
     except (KeyError, TypeError):
         return False
+
+
+def _is_name(value: Any) -> bool:
+    """Whether both databases can store it as an id: PostgreSQL takes no NUL, and neither takes half a character."""
+    return isinstance(value, str) and 0 < len(value) <= 255 and value.isprintable()
 
 
 def receive(database: Database, event: Any, body: bytes, apply: Callable[[Session, Any], Verdict]) -> Verdict:

@@ -22,6 +22,18 @@ TITLES = {
     500: "Something broke on our side",
     503: "Back in a moment",
 }
+# Part of what programs may rely on, so not the library's names for a status, which change between its releases.
+CODES = {
+    400: "bad_request",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "too_large",
+    415: "unsupported_media_type",
+    429: "too_many_requests",
+    500: "internal",
+    503: "unavailable",
+}
 SENTENCES = {
     400: "The request could not be understood. Go back, reload the page and try again.",
     403: "Your account does not have the right for this page.",
@@ -91,9 +103,7 @@ def register(app: Flask) -> None:
         status = error.code or 500
         if status < 400 or error.response is not None:
             return error.get_response()  # type: ignore[return-value]
-        answer = answer_for(
-            status, error.name.lower().replace(" ", "_"), SENTENCES.get(status, error.description or "")
-        )
+        answer = answer_for(status, CODES.get(status, "refused"), SENTENCES.get(status, error.description or ""))
         for name, value in error.get_headers():
             if name.lower() in {"allow", "retry-after"}:
                 answer.headers[name] = value
