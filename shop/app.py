@@ -10,7 +10,7 @@ from shop.config import Settings
 from shop.db import Database, engine_options, prepare
 from shop.payments.gateway import Gateway
 from shop.schema import resource_folder
-from shop.web import admin, csrf, embed, errors, headers, health, limits, naming, pages, storefront, webhooks
+from shop.web import admin, csrf, embed, errors, headers, health, limits, naming, pages, sizes, storefront, webhooks
 from shop.web.assets import STATIC
 from shop.web.house import House, db
 
@@ -35,6 +35,7 @@ def create_app(settings: Settings, gateway: Gateway | None = None) -> Flask:
 
     naming.register(app)
     headers.protect(app, settings)
+    sizes.protect(app)
     csrf.protect(app)
     limits.protect(app, settings)
     errors.register(app)
