@@ -271,7 +271,7 @@ def anchors(path: Path) -> set[str]:
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_link_of_a_page_leads_somewhere(path: Path) -> None:
-    for target in re.findall(r"\]\(([^)\s]+)\)", path.read_text(encoding="utf-8")):
+    for target in re.findall(r'(?:\]\(|<img src=")([^)"\s]+)', path.read_text(encoding="utf-8")):
         if re.match(r"[a-z]+:", target):
             continue
         place, _, anchor = unquote(target).partition("#")
