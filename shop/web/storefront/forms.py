@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from flask_wtf import FlaskForm
 from wtforms import HiddenField, StringField
+from wtforms.fields.choices import SelectChoice
 from wtforms.validators import AnyOf, Optional
 
 from shop.catalog.showcase import ProductView, VariantView
@@ -28,7 +29,9 @@ def _country_field(countries: Countries) -> StringField:
 def read_choices(product: ProductView, countries: Countries, limit: int) -> tuple[Wish | None, Filled]:
     """The request's form of a product: the wish if it is complete (else None), and the form as it was sent."""
     fields: dict[str, object] = {
-        field_of(option): Pick(option.name, choices=[(str(value.id), value.value) for value in option.values])
+        field_of(option): Pick(
+            option.name, choices=[SelectChoice(str(value.id), value.value) for value in option.values]
+        )
         for option in product.options
     }
     fields["country"] = _country_field(countries)
