@@ -134,7 +134,7 @@ def _stories(app: Flask, settings: NewsroomSettings) -> None:
         canonical = settings.public_url + story.path
         link = ""
         if story.merchandise:
-            query = urlencode({"story": canonical})
+            query = urlencode({"story": canonical, "title": story.title})
             link = f"{settings.shop_url}/products/{story.merchandise.product}?{query}"
         return render_template(
             template,

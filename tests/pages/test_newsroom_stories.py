@@ -102,7 +102,9 @@ def test_the_article_carries_one_script_in_its_head_and_one_embed_under_its_text
     page = Page(html)
     assert page.all("script") == [{"async": "", "src": f"{SHOP}/embed.js"}]
     assert page.all("shop-embed") == [{"product": "trump-kim-tee", "cta": "Buy a Trump-Kim t-shirt:"}]
-    link = f"{SHOP}/products/trump-kim-tee?story=https%3A%2F%2Fnews.example%2F2018%2F06%2F10%2Fkim-jong-un-in-demand"
+    story = "https%3A%2F%2Fnews.example%2F2018%2F06%2F10%2Fkim-jong-un-in-demand"
+    headline = "Long+shunned%2C+Kim+Jong-un+is+suddenly+the+man+to+meet"
+    link = f"{SHOP}/products/trump-kim-tee?story={story}&amp;title={headline}"
     assert f'<script async src="{SHOP}/embed.js"></script>' in html.partition("</head>")[0]
     assert (
         '<shop-embed product="trump-kim-tee" cta="Buy a Trump-Kim t-shirt:">'
@@ -161,7 +163,10 @@ def test_the_plain_page_has_no_script_and_one_link_to_the_product(reader: FlaskC
     assert not page.all("shop-embed")
     (link,) = [a["href"] for a in page.all("a") if a["href"].startswith(f"{SHOP}/products/")]
     assert urlsplit(link).path == "/products/trump-kim-tee"
-    assert parse_qs(urlsplit(link).query) == {"story": [PAPER + ARTICLE]}
+    assert parse_qs(urlsplit(link).query) == {
+        "story": [PAPER + ARTICLE],
+        "title": ["Long shunned, Kim Jong-un is suddenly the man to meet"],
+    }
 
 
 def test_what_stands_under_the_stories_is_in_the_shop_and_published() -> None:
