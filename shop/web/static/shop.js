@@ -89,6 +89,7 @@ document.getElementById("wrong")?.focus();
 // An order that waits for its payment: look until something has changed, for two minutes.
 const waiting = document.querySelector("[data-state]");
 if (waiting) {
+  const PAUSE = 400; // with the look itself and the page anew, well within a second of the event
   const until = Date.now() + 120_000;
   const ask = async () => {
     try {
@@ -100,7 +101,7 @@ if (waiting) {
     } catch {
       // Offline for a moment: ask again.
     }
-    if (Date.now() < until) setTimeout(ask, 700);
+    if (Date.now() < until) setTimeout(ask, PAUSE);
   };
-  setTimeout(ask, 700);
+  setTimeout(ask, PAUSE);
 }
