@@ -80,7 +80,7 @@ class Browsers:
         return context.new_page()
 
     def expects(self, status: int, path: str) -> None:
-        """Say that an answer with this error's status from this path is meant: once, and it must come."""
+        """Say that an answer with this error's status from a path of this pattern is meant: once, and it must come."""
         self._expected.append((status, path))
 
     def snap(self, page: Page, step: str) -> None:
@@ -88,6 +88,8 @@ class Browsers:
         before = page.viewport_size
         for width in (WIDE, NARROW):
             page.set_viewport_size({"width": width, "height": HEIGHT})
+            for frame in page.locator("iframe").all():
+                frame.scroll_into_view_if_needed()  # one that is out of sight is not painted
             page.screenshot(path=self.album / f"{self.name}-{step}-{width}.png", full_page=True, animations="disabled")
         if before:
             page.set_viewport_size(before)
@@ -112,11 +114,12 @@ class Browsers:
         for context in self._contexts:
             context.close()
         open_answers = list(self._expected)
-        for answer in self._answers:
-            if answer in open_answers:
-                open_answers.remove(answer)
+        for status, path in self._answers:
+            meant = next((it for it in open_answers if it[0] == status and re.fullmatch(it[1], path)), None)
+            if meant:
+                open_answers.remove(meant)
             else:
-                self.complaints.append(f"{answer[0]} from {answer[1]}")
+                self.complaints.append(f"{status} from {path}")
         missing = [f"expected {status} from {path}, which never came" for status, path in open_answers]
         assert not self.complaints + missing, "\n".join(["the browser complained:", *self.complaints, *missing])
 

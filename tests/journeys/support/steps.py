@@ -22,7 +22,7 @@ def embed_in(page: Page) -> FrameLocator:
 def choose(card: FrameLocator | Page, *values: str) -> None:
     """Choose a size, a colour, by the words on their buttons."""
     for value in values:
-        card.get_by_text(value, exact=True).click()
+        card.get_by_role("radio", name=value, exact=True).check()
 
 
 def fill_in_buyer(page: Page, email: str = "joanna@example.com") -> None:
@@ -55,3 +55,10 @@ def expect_paid(page: Page, house: House) -> None:
     """The browser stands on the page of a paid order."""
     expect(page).to_have_url(re.compile(re.escape(house.url) + r"/orders/[\w-]{16,}$"))
     expect(page.get_by_role("heading", level=1, name="Paid")).to_be_visible()
+
+
+def buy_now(page: Page, *values: str) -> None:
+    """On the article: choose in the card under the story and press Buy now."""
+    card = embed_in(page)
+    choose(card, *values)
+    card.get_by_role("button", name="Buy now").click()
