@@ -3,6 +3,7 @@
 import os
 import pkgutil
 import re
+import tomllib
 from collections.abc import Callable
 from fnmatch import fnmatch
 from inspect import getmembers, isfunction, signature
@@ -291,6 +292,13 @@ def test_every_file_and_name_in_code_that_a_page_names_exists(path: Path) -> Non
             assert any(place.exists() for place in found), named
         elif re.fullmatch(r"shop(?:\.\w+)+", named) and "example" not in named:
             pkgutil.resolve_name(named)
+
+
+def test_the_map_says_who_may_import_whom_as_the_contract_does() -> None:
+    contracts = tomllib.loads(page("pyproject.toml"))["tool"]["importlinter"]["contracts"]
+    layers = next(contract["layers"] for contract in contracts if contract["type"] == "layers")
+    said = " ".join(page("docs/architecture.md").split())
+    assert " > ".join(layers).replace("shop.", "") in said
 
 
 def test_the_decisions_are_numbered_without_a_gap() -> None:
