@@ -4,6 +4,8 @@ Granian's main process holds the socket and minds the workers; each worker proce
 environment that the main process has checked before.
 """
 
+import gc
+from contextlib import suppress
 from pathlib import Path
 
 import structlog
@@ -14,7 +16,16 @@ from granian.server.mp import MPServer
 
 from shop import __version__, logs
 from shop.config import Settings, public_settings
-from shop.processes import Household, Part, require_free_port, shop_command, stop_asked
+from shop.processes import (
+    Household,
+    Part,
+    Stopped,
+    follow_parent,
+    require_free_port,
+    shop_command,
+    stop_asked,
+    stoppable_when_forked,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -26,8 +37,11 @@ def build() -> Flask:
     """The shop, as a server's worker process builds it."""
     from shop.app import create_app  # noqa: PLC0415  the main process never needs it
 
-    settings = _settled()
-    return create_app(settings)
+    app = create_app(_settled())
+    # What the app is made of stays for as long as the process; the collector need not look through it over and over.
+    gc.collect()
+    gc.freeze()
+    return app
 
 
 def build_newsroom() -> Flask:
@@ -46,6 +60,7 @@ def build_newsroom() -> Flask:
 
 
 def _settled() -> Settings:
+    follow_parent()
     settings = Settings.load()
     logs.set_up(settings.shop_log_level, settings.shop_log_format)
     return settings
@@ -73,7 +88,7 @@ def serve_with_worker(settings: Settings) -> None:
         Part("storefront", shop_command("serve"), answers_at=local_address(settings.shop_host, settings.shop_port)),
         Part("worker", shop_command("worker")),
     )
-    with stop_asked() as asked, Household(parts, asked, grace=KILL_AFTER + 5) as household:
+    with stop_asked() as asked, suppress(Stopped), Household(parts, asked, grace=KILL_AFTER + 5) as household:
         household.start()
         household.watch()
 
@@ -86,7 +101,7 @@ def local_address(host: str, port: int) -> str:
 
 def server_for(target: str, host: str, port: int, workers: int, threads: int) -> MPServer:
     """A server of the app that the factory `target` builds, not yet serving; the benchmark measures under the same."""
-    return MPServer(
+    server = MPServer(
         target,
         factory=True,
         interface=Interfaces.WSGI,
@@ -101,3 +116,5 @@ def server_for(target: str, host: str, port: int, workers: int, threads: int) ->
         respawn_failed_workers=True,
         workers_kill_timeout=KILL_AFTER,
     )
+    server.on_startup(stoppable_when_forked)
+    return server

@@ -134,12 +134,36 @@ class Shelf:
     next_cursor: str | None
 
 
+# Read for every page and every card, so it names tables and columns: the mapping of classes would double its cost.
+_CLOCK, _PRODUCTS, _VARIANTS = (model.__table__.c for model in (CatalogueClock, Product, Variant))
 _PULSE = (
-    select(CatalogueClock.version, Variant.id, Variant.on_hand - Variant.reserved)
-    .select_from(CatalogueClock)
-    .outerjoin(Product, Product.slug == bindparam("slug"))
-    .outerjoin(Variant, and_(Variant.product_id == Product.id, Variant.active))
+    select(_CLOCK.version, _VARIANTS.id, _VARIANTS.on_hand - _VARIANTS.reserved)
+    .select_from(CatalogueClock.__table__)
+    .outerjoin(Product.__table__, _PRODUCTS.slug == bindparam("slug"))
+    .outerjoin(Variant.__table__, and_(_VARIANTS.product_id == _PRODUCTS.id, _VARIANTS.active))
 )
+
+
+_Stock = tuple[tuple[int | None, int | None], ...]
+
+
+@dataclass(slots=True)
+class _Kept:
+    """A product as it was read, and as it was last shown: with which stock."""
+
+    view: ProductView
+    shown: tuple[_Stock, ProductView | None] | None = None
+
+    def with_stock(self, stock: _Stock) -> ProductView | None:
+        """The product with this stock (variant id, pieces); None if nothing of it is left to show."""
+        shown = self.shown
+        if shown is None or shown[0] != stock:
+            available = dict(stock)
+            variants = tuple(
+                replace(v, available=pieces) for v in self.view.variants if (pieces := available.get(v.id)) is not None
+            )
+            shown = self.shown = (stock, replace(self.view, variants=variants) if variants else None)
+        return shown[1]
 
 
 class Showcase:
@@ -148,7 +172,7 @@ class Showcase:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._version = 0
-        self._kept: OrderedDict[str, ProductView | None] = OrderedDict()
+        self._kept: OrderedDict[str, _Kept] = OrderedDict()
 
     def product(self, session: Session, slug: str, moment: datetime | None = None) -> ProductView | None:
         """The product on sale under `slug` at `moment` (now), with its stock of this instant; None if there is none.
@@ -156,15 +180,12 @@ class Showcase:
         One statement when the product is known here, five when it is not.
         """
         rows = session.execute(_PULSE, {"slug": slug}).all()
-        version = rows[0][0] if rows else 0
-        available = {row[1]: row[2] for row in rows}
-        view = self._recall(session, slug, version)
-        if view is None or not view.on_sale_at(moment or now()):
+        kept = self._recall(session, slug, rows[0][0] if rows else 0)
+        if kept is None or not kept.view.on_sale_at(moment or now()):
             return None
-        stocked = tuple(replace(v, available=available[v.id]) for v in view.variants if v.id in available)
-        return replace(view, variants=stocked) if stocked else None
+        return kept.with_stock(tuple((row[1], row[2]) for row in rows))
 
-    def _recall(self, session: Session, slug: str, version: int) -> ProductView | None:
+    def _recall(self, session: Session, slug: str, version: int) -> _Kept | None:
         with self._lock:
             if version != self._version:
                 self._kept.clear()
@@ -173,13 +194,16 @@ class Showcase:
                 self._kept.move_to_end(slug)
                 return self._kept[slug]
         view = _read(session, slug, version)
-        with self._lock:
+        if view is None:
             # A slug that does not exist is not kept: strangers could fill the memory with invented ones.
-            if view is not None and version == self._version:
-                self._kept[slug] = view
+            return None
+        kept = _Kept(view)
+        with self._lock:
+            if version == self._version:
+                self._kept[slug] = kept
                 while len(self._kept) > KEPT_PRODUCTS:
                     self._kept.popitem(last=False)
-        return view
+        return kept
 
 
 def _read(session: Session, slug: str, version: int) -> ProductView | None:

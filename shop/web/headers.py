@@ -3,7 +3,6 @@
 from flask import Flask, Response, request
 
 from shop.config import Settings
-from shop.web.house import house
 
 STRIPE_PAGES = "https://checkout.stripe.com"
 
@@ -24,31 +23,38 @@ def content_policy(settings: Settings, frame_ancestors: str = "'none'") -> str:
 def protect(app: Flask, settings: Settings) -> None:
     """Add the headers to every answer of `app`."""
     policy = content_policy(settings)
-    fixed = {
-        "X-Content-Type-Options": "nosniff",
-        "Referrer-Policy": "strict-origin-when-cross-origin",
-        "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(self)",
-        "Cross-Origin-Opener-Policy": "same-origin",
-    }
+    fixed = [
+        ("X-Content-Type-Options", "nosniff"),
+        ("Referrer-Policy", "strict-origin-when-cross-origin"),
+        ("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(self)"),
+        ("Cross-Origin-Opener-Policy", "same-origin"),
+    ]
     if settings.is_https:
-        fixed["Strict-Transport-Security"] = "max-age=63072000; includeSubDomains"
+        fixed.append(("Strict-Transport-Security", "max-age=63072000; includeSubDomains"))
+    unframed = [*fixed, ("X-Frame-Options", "DENY")]
+    ours = [*unframed, ("Content-Security-Policy", policy)]
 
     @app.after_request
     def _add(response: Response) -> Response:
         headers = response.headers
-        headers.setdefault("Content-Security-Policy", policy)
-        if "frame-ancestors 'none'" in headers["Content-Security-Policy"]:
-            headers.setdefault("X-Frame-Options", "DENY")
-        for name, value in fixed.items():
-            headers.setdefault(name, value)
-        if "Cache-Control" not in headers:
-            headers["Cache-Control"] = "no-store" if request.method != "GET" else "private, no-cache"
+        # Looked through once: Werkzeug's headers look through themselves for every question.
+        there = {name.lower() for name, _ in headers}
+        if "content-security-policy" not in there:
+            wanted = ours
+        elif "frame-ancestors 'none'" in headers["Content-Security-Policy"]:
+            wanted = unframed
+        else:
+            wanted = fixed
+        for name, value in wanted:
+            if name.lower() not in there:
+                headers.add(name, value)
+        if "cache-control" not in there:
+            headers.add("Cache-Control", "no-store" if request.method != "GET" else "private, no-cache")
         return response
 
 
-def frame_ancestors() -> str:
+def frame_ancestors(settings: Settings) -> str:
     """Who may frame an embed: the publisher's hosts, or anyone when none is set."""
-    settings = house().settings
     if not settings.shop_publisher_hosts:
         return "*"
     schemes = ("https://",) if settings.is_https else ("https://", "http://")

@@ -1,7 +1,8 @@
 """What every door needs at hand: settings, database, the showcase of products, placements, and the payment gateway."""
 
 from dataclasses import dataclass, field
-from typing import cast
+from inspect import iscoroutinefunction
+from typing import Any, cast
 
 from flask import current_app
 from flask_sqlalchemy_lite import SQLAlchemy
@@ -13,7 +14,20 @@ from shop.config import Settings
 from shop.db import Database
 from shop.payments.gateway import Gateway
 
-db = SQLAlchemy(session_options={"expire_on_commit": False, "autoflush": False})
+
+class RequestSessions(SQLAlchemy):
+    """The library's session for each request, closed when the request ends."""
+
+    def init_app(self, app: Any) -> None:
+        """Attach it to a Flask app."""
+        super().init_app(app)
+        # Closing async sessions, of which there are none, costs a thread of its own after every request.
+        app.teardown_appcontext_funcs[:] = [
+            end for end in app.teardown_appcontext_funcs if not iscoroutinefunction(end)
+        ]
+
+
+db = RequestSessions(session_options={"expire_on_commit": False, "autoflush": False})
 
 
 @dataclass

@@ -6,7 +6,18 @@ from flask_limiter.util import get_remote_address
 
 from shop.config import Settings
 
-limiter = Limiter(get_remote_address, strategy="moving-window", headers_enabled=False)
+
+class ViewLimiter(Limiter):
+    """Limits that views declare, and no others."""
+
+    def _check_request_limit(self, callable_name: str | None = None, in_middleware: bool = True) -> None:
+        # The library also looks before every request, for limits that hold everywhere: there are none, and looking in vain
+        # costs as much as a page that is kept ready.
+        if not in_middleware:
+            super()._check_request_limit(callable_name, in_middleware)
+
+
+limiter = ViewLimiter(get_remote_address, strategy="moving-window", headers_enabled=False)
 
 
 def protect(app: Flask, settings: Settings) -> None:

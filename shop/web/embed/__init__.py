@@ -8,7 +8,7 @@ from flask import Blueprint, Flask, Response, request
 from shop.web.embed import buying, files, frame
 from shop.web.embed.frames import Frames
 from shop.web.headers import content_policy, frame_ancestors
-from shop.web.house import House, house
+from shop.web.house import House
 
 # A form of the frame is a few hundred bytes; whatever is larger is no form of ours.
 FORM_BYTES = 32 * 1024
@@ -19,6 +19,7 @@ def register(app: Flask) -> None:
     house_of_app: House = app.extensions["understory"]
     app.extensions["understory.embed"] = Frames(house_of_app.settings, house_of_app.placements)
     policy_of_top = content_policy(house_of_app.settings)
+    policy_of_frame = content_policy(house_of_app.settings, frame_ancestors(house_of_app.settings))
     door = Blueprint("embed", __name__)
     door.add_url_rule("/embed.js", view_func=files.loader)
     door.add_url_rule("/embed/frame.css", view_func=files.sheet)
@@ -37,7 +38,7 @@ def register(app: Flask) -> None:
         if request.endpoint == "embed.check_out":
             headers.setdefault("Content-Security-Policy", policy_of_top)
         elif response.mimetype == "text/html":
-            headers["Content-Security-Policy"] = content_policy(house().settings, frame_ancestors())
+            headers["Content-Security-Policy"] = policy_of_frame
             # A publisher's page may ask that whatever it embeds opts in to being embedded.
             headers["Cross-Origin-Resource-Policy"] = "cross-origin"
             headers["Cross-Origin-Embedder-Policy"] = "require-corp"

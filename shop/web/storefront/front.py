@@ -27,8 +27,9 @@ class Front:
 
     def __init__(self, settings: Settings, signer: PlacementSigner) -> None:
         self.countries = CountriesServed(settings.shop_locale)
-        # Many readers of one story ask for the same token.
+        # Many readers of one story ask for the same token, and bring it back.
         self.sign = lru_cache(maxsize=1024)(signer.sign)
+        self.verify = lru_cache(maxsize=1024)(signer.verify)
         self._lock = threading.Lock()
         self._kept: OrderedDict[Hashable, tuple[str, ...]] = OrderedDict()
         mark = secrets.token_hex(12)

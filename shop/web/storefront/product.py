@@ -98,7 +98,7 @@ def way_back(placement: Placement | None) -> Markup:
 
 def placement_in(token: str) -> Placement | None:
     """The placement in a token. One that is not ours is as good as none, and is noted."""
-    placement = house().placements.verify(token)
+    placement = front().verify(token)
     if token and placement is None:
         log.warning("placement_refused", length=len(token))
     return placement
