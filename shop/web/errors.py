@@ -112,4 +112,8 @@ def register(app: Flask) -> None:
     @app.errorhandler(Exception)
     def _broken(error: Exception) -> Response:
         log.error("unhandled", path=shown_path(), exc_info=error)
-        return answer_for(500, "internal", SENTENCES[500])
+        try:
+            return answer_for(500, "internal", SENTENCES[500])
+        except Exception as second:  # whatever broke the page may break the page that says so
+            log.error("unhandled", path=shown_path(), exc_info=second)
+            return Response(SENTENCES[500] + "\n", status=500, mimetype="text/plain")

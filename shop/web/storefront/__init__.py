@@ -16,8 +16,10 @@ def register(app: Flask) -> None:
     door.add_url_rule("/products/<slug>", "product", product.show)
     door.add_url_rule("/cart/lines", "add", adding.add, methods=["POST"])
     door.add_url_rule("/cart", "cart", cart.show)
-    door.add_url_rule("/cart/lines/<int:line_id>", "change", cart.change, methods=["POST"])
-    door.add_url_rule("/cart/lines/<int:line_id>/removal", "remove", cart.remove, methods=["POST"])
+    # No column holds a larger number, and PostgreSQL would not even compare it.
+    line = "<int(max=2147483647):line_id>"
+    door.add_url_rule(f"/cart/lines/{line}", "change", cart.change, methods=["POST"])
+    door.add_url_rule(f"/cart/lines/{line}/removal", "remove", cart.remove, methods=["POST"])
     door.add_url_rule("/cart/country", "country", cart.ship_to, methods=["POST"])
     door.add_url_rule("/cart/handover", "handover", handover.receive, methods=["POST"])
     door.add_url_rule("/cart/handover/<ticket>", "handover_here", handover.adopt_here)
