@@ -10,7 +10,21 @@ from shop.config import Settings
 from shop.db import Database, engine_options, prepare
 from shop.payments.gateway import Gateway
 from shop.schema import resource_folder
-from shop.web import admin, csrf, embed, errors, headers, health, limits, naming, pages, sizes, storefront, webhooks
+from shop.web import (
+    admin,
+    csrf,
+    embed,
+    errors,
+    headers,
+    health,
+    limits,
+    naming,
+    pages,
+    sessions,
+    sizes,
+    storefront,
+    webhooks,
+)
 from shop.web.assets import STATIC
 from shop.web.house import House, db
 
@@ -33,6 +47,7 @@ def create_app(settings: Settings, gateway: Gateway | None = None) -> Flask:
         placements=PlacementSigner(settings.secret_keys, settings.shop_publisher_hosts),
     )
 
+    sessions.keep(app)
     naming.register(app)
     headers.protect(app, settings)
     sizes.protect(app)

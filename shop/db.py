@@ -103,9 +103,11 @@ def prepare(engine: Engine) -> Engine:
 
         @event.listens_for(engine, "begin")
         def _begin(connection: Connection) -> None:
-            writes = connection.get_execution_options().get("writes", False)
-            # Past SQLAlchemy's own way to send a statement, which costs more than the statement.
-            cast(Any, connection.connection).execute("BEGIN IMMEDIATE" if writes else "BEGIN")
+            if connection.get_execution_options().get("writes", False):
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            else:
+                # It waits for nobody, so there is no error to translate, and SQLAlchemy's way costs more than the statement.
+                cast(Any, connection.connection).execute("BEGIN")
 
     @event.listens_for(engine, "begin")
     def _count_up(connection: Connection) -> None:
