@@ -73,8 +73,10 @@ def place(
             continue
         if begun.payment_url:
             return Placed(begun.order_id, begun.access_token, begun.payment_url)
-        return _open(database, gateway, begun)
-    raise PaymentRefused("an older payment of this cart could not be closed")
+        placed = _open(database, gateway, begun)
+        if placed is not None:
+            return placed
+    raise PaymentUnavailable  # other tabs change this cart faster than Stripe answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ def _begin(session: Session, gateway: Gateway, settings: Settings, cart_id: int,
     """T1: find the cart's open order, or store a new one with its stock reserved."""
     # The lock on the cart makes two checkouts of it take turns; the second one then finds the first one's order.
     locked = session.execute(
-        update(Cart).where(Cart.id == cart_id).values(updated_at=now()).returning(Cart.country)
+        update(Cart).where(Cart.id == cart_id).values(updated_at=now()).returning(Cart.country, Cart.express_key)
     ).first()
     if locked is None:
         raise CartEmpty
@@ -104,8 +106,9 @@ def _begin(session: Session, gateway: Gateway, settings: Settings, cart_id: int,
         if order.cart_digest != digest or order.processing_at or attempt.expires_at - now() < TIME_TO_PAY:
             return _Begun(order.id, order.access_token, attempt.id, superseded=order.id)
         return _Begun(order.id, order.access_token, attempt.id, payment_url=attempt.session_url)
-    if not cart.lines:
+    if not cart.lines or locked.express_key is not None:
         _say_if_paid(session, cart_id)
+    if not cart.lines:
         raise CartEmpty
     _check(cart)
     stock.reserve(session, _pieces(cart))
@@ -149,10 +152,15 @@ def _check(cart: CartView) -> None:
 
 
 def _say_if_paid(session: Session, cart_id: int) -> None:
-    """A cart that was emptied by being paid for: its reader pressed "pay" in an old tab, and wants the order."""
+    """A cart that was emptied by being paid for, whose reader pressed "pay" in an old tab and wants the order; or that of
+    one press of "Buy now", which buys once.
+    """
     token = session.scalar(
         select(Order.access_token)
-        .where(Order.cart_id == cart_id, Order.paid_at.is_not(None))
+        .where(
+            Order.cart_id == cart_id,
+            Order.paid_at.is_not(None) | (Order.processing_at.is_not(None) & Order.payment_failed_at.is_(None)),
+        )
         .order_by(Order.id.desc())
         .limit(1)
     )
@@ -213,14 +221,18 @@ def _stories(session: Session, cart: CartView) -> dict[int, tuple[str, str]]:
 def _close_older(database: Database, gateway: Gateway, order_id: int) -> None:
     """Expire an older session of the cart; if it was paid after all, say so instead of selling the same goods twice."""
     close_attempt(database, gateway, order_id, source="a newer checkout")
+    _stop_if_paid(database, order_id)
+
+
+def _stop_if_paid(database: Database, order_id: int) -> None:
     with database.reading() as session:
         order = session.scalars(select(Order).where(Order.id == order_id)).one()
-        if order.paid_at is not None or order.processing_at is not None:
+        if order.paid_at is not None or (order.processing_at is not None and order.payment_failed_at is None):
             raise AlreadyPaid(order.access_token)
 
 
-def _open(database: Database, gateway: Gateway, begun: _Begun) -> Placed:
-    """Ask Stripe for the session, outside any transaction, then T2."""
+def _open(database: Database, gateway: Gateway, begun: _Begun) -> Placed | None:
+    """Ask Stripe for the session, outside any transaction, then T2. None if another tab has closed it meanwhile."""
     with database.reading() as session:
         attempt = session.scalars(select(PaymentAttempt).where(PaymentAttempt.id == begun.attempt_id)).one()
         params, key = attempt.params, attempt.idempotency_key
@@ -235,6 +247,6 @@ def _open(database: Database, gateway: Gateway, begun: _Begun) -> Placed:
     with database.transaction() as session:
         payment_url = note_session(session, begun.attempt_id, opened)
     if payment_url is None:
-        # The same attempt was closed meanwhile, by another tab or by being paid.
-        raise AlreadyPaid(begun.access_token)
+        _stop_if_paid(database, begun.order_id)
+        return None
     return Placed(begun.order_id, begun.access_token, payment_url)

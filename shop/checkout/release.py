@@ -17,7 +17,9 @@ def cancel(database: Database, order_id: int, reason: str) -> None:
     """Stripe refused for good, so no session exists: cancel the order and give its goods back. One transaction."""
     with database.transaction() as session:
         order = session.scalars(select(Order).where(Order.id == order_id).with_for_update()).one()
-        attempt = session.scalars(select(PaymentAttempt).where(PaymentAttempt.order_id == order_id)).one()
+        attempt = session.scalars(
+            select(PaymentAttempt).where(PaymentAttempt.order_id == order_id).with_for_update()
+        ).one()
         if attempt.state != "creating" or order.closed_at is not None:
             return
         attempt.state = "closed"

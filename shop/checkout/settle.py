@@ -35,7 +35,7 @@ class Settled:
 def settle(session: Session, told: CheckoutSession, source: str, *, async_failed: bool = False) -> Settled:
     """Record what `told` says about its order. Never commits; running it twice equals running it once.
 
-    `async_failed` is what only the event checkout.session.async_payment_failed knows: the session itself stays complete
+    `async_failed` is what the event checkout.session.async_payment_failed says by its name alone: its session stays complete
     and unpaid. Money that does not match the order is never fulfilled: the order is flagged for staff.
     """
     found = _lock_order(session, told)
@@ -59,7 +59,7 @@ def settle(session: Session, told: CheckoutSession, source: str, *, async_failed
     if told.status != "complete":
         return Settled(order.id, changed=False, reason="the session is still open")
     _note_buyer(order, told)
-    if async_failed:
+    if not told.is_paid and (async_failed or told.payment_failed):
         return _failed(session, order, attempt, source)
     if not told.is_paid:
         return _processing(session, order, source)

@@ -18,6 +18,10 @@ from shop.errors import PaymentRefused, PaymentUnavailable
 
 log = structlog.get_logger(__name__)
 
+# Of the intent under a session that was completed with a delayed method: the bank has said no
+# (docs.stripe.com/payments/payment-intents/verifying-status).
+FAILED = ("requires_payment_method", "canceled")
+
 # The SDK would write a telemetry file into the home directory.
 stripe.enable_telemetry = False
 
@@ -30,8 +34,8 @@ class CallInsideTransaction(RuntimeError):
 class CheckoutSession:
     """What the shop reads of a Checkout Session. Amounts in minor units, moments in UTC.
 
-    `status` is open, complete or expired; `payment_status` is paid, unpaid or no_payment_required; `order_id` is ours, from
-    the session's metadata, with `order_number` beside it; `address` has name, line1, line2, city, state, postal_code, country.
+    `status` is open, complete or expired; `payment_status` is paid, unpaid or no_payment_required; `payment_failed` is known
+    of a session that was asked for, not of one in an event. `order_id` is ours, from the session's metadata, with `order_number` beside it; `address` has name, line1, line2, city, state, postal_code, country.
     """
 
     id: str
@@ -46,6 +50,7 @@ class CheckoutSession:
     order_id: int | None
     order_number: str
     payment_intent: str | None
+    payment_failed: bool
     url: str | None
     expires_at: datetime
     email: str
@@ -87,10 +92,10 @@ class Gateway:
         return read_session(session)
 
     def get_session(self, session_id: str) -> CheckoutSession:
-        """The session as Stripe knows it now. Raises as `open_session`."""
+        """The session as Stripe knows it now, and whether its payment has failed. Raises as `open_session`."""
         self._outside_transaction()
         try:
-            session = self._client.v1.checkout.sessions.retrieve(session_id)
+            session = self._client.v1.checkout.sessions.retrieve(session_id, params={"expand": ["payment_intent"]})
         except stripe.StripeError as error:
             raise _translated(error) from error
         return read_session(session)
@@ -154,6 +159,7 @@ def read_session(session: Any) -> CheckoutSession:
         order_id=int(order_id) if order_id.isascii() and order_id.isdecimal() and len(order_id) < 10 else None,
         order_number=str(_maybe(metadata, "order_number") or ""),
         payment_intent=intent if isinstance(intent, str) else _maybe(intent, "id"),
+        payment_failed=not isinstance(intent, str) and _maybe(intent, "status") in FAILED,
         url=_maybe(session, "url"),
         expires_at=datetime.fromtimestamp(session["expires_at"], UTC),
         email=str(_maybe(details, "email") or ""),
