@@ -8,9 +8,9 @@ from typing import Any
 from sqlalchemy import and_, case, exists, func, or_, select
 from sqlalchemy.orm import Session, selectinload
 
-from shop.catalog.matrix import RETIRED
 from shop.catalog.models import OptionValue, Product, ProductImage, ProductOption, StockMovement, Variant
 from shop.catalog.stock import full_title
+from shop.catalog.variants import RETIRED
 from shop.db import now
 from shop.errors import NotFound
 from shop.money import Money, decimal_text

@@ -1,7 +1,7 @@
 """The verbs with which staff change the catalogue. Each takes a session and never commits.
 
-Variants and options are in `matrix`, pictures in `gallery`; all of them are offered here under one name. Stock has its own
-verbs in `stock`. Every change that readers see moves the catalogue's clock, so that no process shows what was.
+Variants are in `variants`, options in `matrix`, pictures in `gallery`; all of them are offered here under one name. Stock
+has its own verbs in `stock`. Every change that readers see moves the catalogue's clock, so that no process shows what was.
 """
 
 import re
@@ -13,17 +13,18 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from shop.catalog.gallery import add_image, change_image, move_image, remove_image
-from shop.catalog.matrix import (
+from shop.catalog.matrix import set_options
+from shop.catalog.models import Product, ProductImage, Variant
+from shop.catalog.saving import hold, line, page_of_text, saved, unique
+from shop.catalog.text import render_markdown
+from shop.catalog.variants import (
     VariantFields,
     add_variant,
     edit_variant,
     edit_variants,
     live_variants,
-    set_options,
+    set_prices,
 )
-from shop.catalog.models import Product, ProductImage, Variant
-from shop.catalog.saving import hold, line, page_of_text, saved, unique
-from shop.catalog.text import render_markdown
 from shop.errors import InvalidChange
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "publish",
     "remove_image",
     "set_options",
+    "set_prices",
     "slug_from",
     "to_draft",
 ]
@@ -110,12 +112,13 @@ def _write(session: Session, product: Product, fields: ProductFields) -> None:
         session.add(product)
 
 
-def publish(session: Session, product_id: int) -> Product:
-    """Put a product on sale (from its publish time on, if it has one).
+def publish(session: Session, product_id: int, version: int | None = None) -> Product:
+    """Put a product on sale (from its publish time on, if it has one), as it was read at `version` if one is given.
 
-    Raises InvalidChange("status", ...) when nothing of it can be bought or a picture does not say what it shows; NotFound.
+    Raises InvalidChange("status", ...) when nothing of it can be bought or a picture does not say what it shows; StaleEdit,
+    NotFound.
     """
-    product = hold(session, product_id)
+    product = hold(session, product_id, version)
     on_sale = session.scalar(
         select(func.count()).select_from(Variant).where(Variant.product_id == product_id, Variant.active)
     )
@@ -134,18 +137,18 @@ def publish(session: Session, product_id: int) -> Product:
     return product
 
 
-def archive(session: Session, product_id: int) -> Product:
-    """Take a product off sale for good; orders keep their lines. Raises NotFound."""
-    return _take_down(session, product_id, "archived")
+def archive(session: Session, product_id: int, version: int | None = None) -> Product:
+    """Take a product off sale for good; orders keep their lines. Raises StaleEdit, NotFound."""
+    return _take_down(session, product_id, "archived", version)
 
 
-def to_draft(session: Session, product_id: int) -> Product:
-    """Take a product off sale to work on it. Raises NotFound."""
-    return _take_down(session, product_id, "draft")
+def to_draft(session: Session, product_id: int, version: int | None = None) -> Product:
+    """Take a product off sale to work on it. Raises StaleEdit, NotFound."""
+    return _take_down(session, product_id, "draft", version)
 
 
-def _take_down(session: Session, product_id: int, status: str) -> Product:
-    product = hold(session, product_id)
+def _take_down(session: Session, product_id: int, status: str, version: int | None) -> Product:
+    product = hold(session, product_id, version)
     product.status = status
     saved(session, product)
     return product

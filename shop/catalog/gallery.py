@@ -38,9 +38,14 @@ def add_image(
     return image
 
 
-def change_image(session: Session, image_id: int, alt: str, value_id: int | None = None) -> ProductImage:
-    """Change what a picture says and which option value it shows. Raises InvalidChange("alt" | "value", ...), NotFound."""
-    image, product = _find(session, image_id)
+def change_image(
+    session: Session, image_id: int, alt: str, value_id: int | None = None, version: int | None = None
+) -> ProductImage:
+    """Change what a picture says and which option value it shows, of a product that was read at `version` if one is given.
+
+    Raises InvalidChange("alt" | "value", ...), StaleEdit, NotFound.
+    """
+    image, product = _find(session, image_id, version)
     image.alt = _alt(product, alt)
     image.value_id = _value(session, product.id, value_id)
     saved(session, product)
@@ -75,11 +80,11 @@ def _pictures(session: Session, product_id: int) -> list[ProductImage]:
     )
 
 
-def _find(session: Session, image_id: int) -> tuple[ProductImage, Product]:
+def _find(session: Session, image_id: int, version: int | None = None) -> tuple[ProductImage, Product]:
     image = session.get(ProductImage, image_id)
     if image is None:
         raise NotFound("picture")
-    return image, hold(session, image.product_id)
+    return image, hold(session, image.product_id, version)
 
 
 def _alt(product: Product, text: str) -> str:

@@ -100,10 +100,9 @@ def adjust(session: Session, variant_id: int, pieces: int, reason: str, actor: s
     if counters is None:
         raise NotFound("variant")
     if not done:
-        raise InvalidChange(
-            "pieces",
-            f"{counters.reserved} of {counters.on_hand} are promised to open orders; at most those beyond can go.",
-        )
+        promised = f", {counters.reserved} of them promised to open orders" if counters.reserved else ""
+        most = counters.on_hand - counters.reserved
+        raise InvalidChange("pieces", f"At most {most} can go: {counters.on_hand} are on hand{promised}.")
     session.add(StockMovement(variant_id=variant_id, pieces=pieces, kind=kind, reason=reason.strip(), actor=actor))
     session.flush()
     return int(counters.on_hand)

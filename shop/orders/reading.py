@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session, selectinload
 
 from shop.catalog.stock import full_title
@@ -213,11 +213,20 @@ def find_by_id(session: Session, order_id: int) -> OrderView | None:
     return _find(session, Order.id == order_id)
 
 
-def list_orders(session: Session, status: str | None = None, after: str | None = None, limit: int = 25) -> OrderPage:
-    """One page of orders, newest first, of one status if one is named, beyond the cursor. Two statements."""
+def list_orders(
+    session: Session, status: str | None = None, after: str | None = None, limit: int = 25, search: str = ""
+) -> OrderPage:
+    """One page of orders, newest first, of one status if one is named, beyond the cursor. Two statements.
+
+    `search` is part of an order's number, or of the buyer's name or address.
+    """
     query = select(Order).order_by(Order.id.desc()).limit(limit + 1).options(selectinload(Order.lines))
     if status:
         query = query.where(Order.status == status)
+    if search:
+        query = query.where(
+            or_(*(part.icontains(search, autoescape=True) for part in (Order.number, Order.email, Order.buyer_name)))
+        )
     if after and after.isdecimal() and len(after) < 18:
         query = query.where(Order.id < int(after))
     orders = session.scalars(query).all()

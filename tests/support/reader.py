@@ -28,6 +28,7 @@ class _Parser(HTMLParser):
         self.by_id: dict[str, str] = {}
         self._form: Form | None = None
         self._select = ""
+        self._area = ""
         self._open: list[tuple[str, str]] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -45,6 +46,9 @@ class _Parser(HTMLParser):
             self._form.fields[name] = at.get("value", "")
         elif tag == "select":
             self._select = name
+        elif tag == "textarea":
+            self._area = name
+            self._form.fields[name] = ""
         elif tag == "option" and self._select and ("selected" in at or self._select not in self._form.fields):
             self._form.fields[self._select] = at.get("value", "")
 
@@ -53,10 +57,16 @@ class _Parser(HTMLParser):
             self._form = None
         if tag == "select":
             self._select = ""
+        if tag == "textarea":
+            self._area = ""
         while self._open and self._open.pop()[0] != tag:
             pass
 
     def handle_data(self, data: str) -> None:
+        if self._form is not None and self._area:
+            # A line break right after the tag belongs to the markup (HTML, 13.2.6.4.7).
+            typed = self._form.fields[self._area]
+            self._form.fields[self._area] = typed + (data if typed else data.removeprefix("\r").removeprefix("\n"))
         if any(tag in UNSEEN for tag, _ in self._open):
             return
         self.words.append(data)

@@ -5,10 +5,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from flask.testing import FlaskClient
+from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from shop.db import Database
 from shop.staff.accounts import add_staff
+from shop.staff.models import AuditEntry
+from tests.support.reader import Reader
 
 PASSWORD = "correct horse battery"
 
@@ -54,3 +57,16 @@ def staff(client: FlaskClient, database: Database, *roles: str, email: str = "de
     answer = member.log_in(email)
     assert answer.status_code == 302, answer.text
     return member
+
+
+def a_desk(client: FlaskClient, database: Database, *roles: str) -> Reader:
+    """Somebody with these roles (the owner's if none is named), logged in, who sends the forms that pages hold."""
+    staff(client, database, *roles)
+    return Reader(client)
+
+
+def trail(database: Database) -> list[tuple[str, str, dict[str, Any]]]:
+    """Action, subject and changes of every line of the audit trail but those about logging in, the oldest first."""
+    with database.reading() as session:
+        rows = session.scalars(select(AuditEntry).where(AuditEntry.action != "login").order_by(AuditEntry.id)).all()
+        return [(row.action, row.subject, row.changes) for row in rows]

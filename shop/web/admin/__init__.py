@@ -2,11 +2,11 @@
 
 from flask import Flask
 
-from shop.web.admin import audit, home, login, orders, pictures, products, stock
+from shop.web.admin import audit, home, login, orders, pictures, products, shown, stock
 from shop.web.admin.gate import bp
 from shop.web.house import house
 
-__all__ = ["audit", "home", "orders", "pictures", "products", "register", "stock"]
+__all__ = ["audit", "home", "orders", "pictures", "products", "register", "shown", "stock"]
 
 
 def register(app: Flask) -> None:

@@ -4,6 +4,7 @@
 page, and each would bring a field of the same id.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -25,12 +26,12 @@ from wtforms.validators import InputRequired, Length, NumberRange, Optional
 from wtforms.widgets import DateTimeLocalInput, TextInput
 
 from shop.catalog.editing import VariantFields
-from shop.catalog.matrix import MAX_OPTIONS, MAX_WEIGHT
+from shop.catalog.matrix import MAX_OPTIONS
 from shop.catalog.models import Product, Variant
+from shop.catalog.variants import MAX_WEIGHT
 from shop.errors import InvalidChange
 from shop.money import decimal_text, parse_amount
 
-BIGGEST_ID = 2_147_483_647
 MOST_PIECES = 1_000_000
 
 
@@ -52,10 +53,18 @@ class WholeNumber(IntegerField):  # type: ignore[misc]
         if not text:
             self.data = None
             return
-        if len(text) > 12 or not text.removeprefix("-").removeprefix("+").isdecimal():
+        if not re.fullmatch(r"[+-]?[0-9]{1,11}", text):
             self.data = None
             raise ValueError("Write a whole number.")
         self.data = int(text)
+
+
+class Chosen(SelectField):  # type: ignore[misc]
+    """One of a list, with a sentence of ours for what is not on it."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        sentence = "Choose one of the list."
+        super().__init__(*args, invalid_value_message=sentence, invalid_choice_message=sentence, **kwargs)
 
 
 class UtcMoment(Field):  # type: ignore[misc]
@@ -102,6 +111,10 @@ class PriceForm(Form):  # type: ignore[misc]
             raise ValidationError(str(wrong)) from None
 
 
+class OnePriceForm(PriceForm):
+    """One price for every variant of a product."""
+
+
 class NewProductForm(PriceForm):
     """What a product needs to begin with."""
 
@@ -111,7 +124,7 @@ class NewProductForm(PriceForm):
 
 
 class ProductForm(Form):  # type: ignore[misc]
-    """A product's texts and times. `version` is the state of the product that the page showed."""
+    """A product's texts and times."""
 
     title = StringField("Title")
     slug = StringField("Address", description="Lower-case letters, digits and hyphens. Old links stop working.")
@@ -119,7 +132,6 @@ class ProductForm(Form):  # type: ignore[misc]
     description = TextAreaField("Description", description="Markdown: **bold**, *italic*, lists, links.")
     publish_at = UtcMoment("On sale from", description="UTC. Empty: as soon as it is published.")
     unpublish_at = UtcMoment("On sale until", description="UTC. Empty: without end.")
-    version = WholeNumber("Version", validators=[InputRequired(), NumberRange(0, BIGGEST_ID)])
 
 
 class VariantForm(PriceForm):
@@ -166,8 +178,9 @@ class OptionRow(Form):  # type: ignore[misc]
 class ImageForm(Form):  # type: ignore[misc]
     """What one picture says and shows."""
 
-    alt = StringField("What the picture shows")
-    value = SelectField("Belongs to", coerce=int, choices=[])
+    # Of several lines to write in, for it is a sentence or two; the rule makes one line of it.
+    alt = TextAreaField("What the picture shows")
+    value = Chosen("Belongs to", coerce=int, choices=[], default=0)
 
     def __init__(self, *args: Any, choices: Sequence[tuple[int, str]], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -195,7 +208,7 @@ class StockForm(Form):  # type: ignore[misc]
             NumberRange(-MOST_PIECES, MOST_PIECES, "At most a million pieces at once."),
         ],
     )
-    kind = SelectField(
+    kind = Chosen(
         "What happened",
         choices=[SelectChoice("receive", "Delivery received"), SelectChoice("adjust", "Correction of the count")],
     )

@@ -12,13 +12,15 @@ from shop.fulfilment.shipments import shipments_of
 from shop.orders.models import ORDER_STATUSES
 from shop.orders.reading import OrderView, count_by_status, find_by_number, list_orders
 from shop.payments.inbox import events_of_order
-from shop.web.admin.asked import one_of
+from shop.web.admin.asked import one_of, words
 from shop.web.admin.forms import ShipForm, put
 from shop.web.admin.gate import actor, bp, may, needs
 from shop.web.house import end_reading, house, reading
 
 # The order of the tabs: what needs hands first.
 TABS = ("paid", "attention", "processing", "pending", "shipped", "refunded", "payment_failed", "expired", "cancelled")
+# Told even when there is none; the rest have a tab only while they have orders.
+ALWAYS = {"paid", "attention"}
 NAMES = {
     "paid": "To ship",
     "attention": "Needs attention",
@@ -34,19 +36,22 @@ NAMES = {
 
 @bp.context_processor
 def _names() -> dict[str, object]:
-    return {"order_tabs": TABS, "order_names": NAMES}
+    return {"order_names": NAMES}
 
 
 @bp.get("/orders")
 @needs("orders.see")
 def orders() -> str:
     session = reading()
-    status = one_of("status", frozenset(ORDER_STATUSES))
+    search, status = words("q"), one_of("status", frozenset(ORDER_STATUSES))
+    counts = count_by_status(session)
     return render_template(
         "admin/orders.html",
+        search=search,
         status=status,
-        counts=count_by_status(session),
-        page=list_orders(session, status=status or None, after=request.args.get("after")),
+        counts=counts,
+        tabs=[tab for tab in TABS if counts.get(tab) or tab == status or tab in ALWAYS],
+        page=list_orders(session, status=status or None, after=request.args.get("after"), search=search),
     )
 
 
@@ -75,7 +80,8 @@ def ship_order(number: str) -> Response | tuple[str, int]:
         )
     except InvalidChange as refused:
         put(form, refused)
-        return _page(_find(number), form), 422
+        found = _find(number)
+        return _page(found, form), 422 if found.status == "paid" else 409
     flash("Marked as shipped; the buyer gets a mail.", "good")
     return redirect(url_for("admin.order", number=found.number), 303)
 

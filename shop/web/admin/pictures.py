@@ -6,7 +6,7 @@ from werkzeug.wrappers import Response
 
 from shop.catalog import editing
 from shop.catalog.pictures import StoredPicture, store_picture
-from shop.errors import BadImage, InvalidChange, NotFound
+from shop.errors import BadImage, InvalidChange, NotFound, StaleEdit
 from shop.web.admin.editor import Editor, watched
 from shop.web.admin.forms import UploadForm, put
 from shop.web.admin.gate import bp, needs, writing
@@ -65,10 +65,12 @@ def change_image(product_id: int, image_id: int) -> Answer:
         return editor.page(), 422
     try:
         with writing() as session, watched(session, "product.pictures", editor.product):
-            editing.change_image(session, image_id, form.alt.data or "", form.value.data or None)
+            editing.change_image(session, image_id, form.alt.data or "", form.value.data or None, editor.version)
     except InvalidChange as refused:
         put(form, refused)
         return editor.page(), 422
+    except StaleEdit as stale:
+        return editor.overtaken(str(stale))
     return back(product_id, "The picture is saved.", "pictures")
 
 

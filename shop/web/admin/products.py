@@ -10,15 +10,7 @@ from shop.errors import InvalidChange, StaleEdit
 from shop.staff import audit
 from shop.web.admin.asked import one_of, words
 from shop.web.admin.editor import Editor, watched
-from shop.web.admin.forms import (
-    BIGGEST_ID,
-    NewProductForm,
-    ProductForm,
-    VariantForm,
-    option_rows,
-    options_meant,
-    put,
-)
+from shop.web.admin.forms import NewProductForm, ProductForm, option_rows, options_meant, put
 from shop.web.admin.gate import actor, bp, needs, writing
 from shop.web.house import house, reading
 
@@ -92,12 +84,12 @@ def edit_product(product_id: int) -> Answer:
     )
     try:
         with writing() as session, watched(session, "product.edit", editor.product):
-            editing.edit_product(session, product_id, form.version.data or 0, fields)
+            editing.edit_product(session, product_id, editor.version, fields)
     except InvalidChange as refused:
         put(form, refused)
         return editor.page(), 422
     except StaleEdit as stale:
-        return editor.overtaken(str(stale)), 409
+        return editor.overtaken(str(stale))
     return back(product_id, "Saved.", "details")
 
 
@@ -111,10 +103,12 @@ def set_status(product_id: int) -> Answer:
         return editor.page(), 422
     try:
         with writing() as session, watched(session, f"product.{wanted}", editor.product):
-            STATUS_VERBS[wanted](session, product_id)
+            STATUS_VERBS[wanted](session, product_id, editor.version)
     except InvalidChange as refused:
         editor.status_error = str(refused)
         return editor.page(), 422
+    except StaleEdit as stale:
+        return editor.overtaken(str(stale))
     return back(product_id, STATUS_WORDS[wanted], "")
 
 
@@ -125,10 +119,12 @@ def set_options(product_id: int) -> Answer:
     editor.options = option_rows(request.form, editor.product)
     try:
         with writing() as session, watched(session, "product.options", editor.product):
-            editing.set_options(session, product_id, options_meant(editor.options))
+            editing.set_options(session, product_id, options_meant(editor.options), editor.version)
     except InvalidChange as refused:
         editor.options_error = str(refused)
         return editor.page(), 422
+    except StaleEdit as stale:
+        return editor.overtaken(str(stale))
     return back(product_id, "The options are saved, and every combination has its variant.", "variants")
 
 
@@ -136,33 +132,36 @@ def set_options(product_id: int) -> Answer:
 @needs("products.edit")
 def edit_variants(product_id: int) -> Answer:
     editor = Editor(product_id)
-    product = editor.product
-    # Rows that the page did not have (a size added meanwhile) are left as they are; the version tells the rest.
-    editor.variants = [
-        VariantForm(request.form if f"variant-{variant.id}-sku" in request.form else None, variant, product.currency)
-        for variant in product.variants
-    ]
-    sent = [form for form in editor.variants if f"variant-{form.variant.id}-sku" in request.form]
-    version = request.form.get("version", "")
+    editor.variants = editor.rows(request.form)
+    sent = [form for form in editor.variants if form.sku.name in request.form]
     if [form for form in sent if not form.validate()]:  # each row gets its messages, not only the first wrong one
         return editor.page(), 422
     try:
-        with writing() as session, watched(session, "product.variants", product):
-            editing.edit_variants(
-                session,
-                product_id,
-                int(version) if version.isdecimal() and len(version) < 10 else BIGGEST_ID,
-                [form.fields() for form in sent],
-            )
+        with writing() as session, watched(session, "product.variants", editor.product):
+            editing.edit_variants(session, product_id, editor.version, [form.fields() for form in sent])
     except InvalidChange as refused:
         variant_id, _, field = refused.field.partition(".")
         named = next(form for form in sent if str(form.variant.id) == variant_id)
         put(named, InvalidChange(field, str(refused)))
         return editor.page(), 422
     except StaleEdit as stale:
-        editor.variants_error = f"{stale} Look at the table again, then save once more."
-        return editor.page(), 409
+        return editor.overtaken(str(stale))
     return back(product_id, "The variants are saved.", "variants")
+
+
+@bp.post(PRODUCT + "/prices")
+@needs("products.edit")
+def set_prices(product_id: int) -> Answer:
+    editor = Editor(product_id)
+    form = editor.price = editor.one_price(request.form)
+    if not form.validate():
+        return editor.page(), 422
+    try:
+        with writing() as session, watched(session, "product.variants", editor.product):
+            editing.set_prices(session, product_id, editor.version, form.price_minor)
+    except StaleEdit as stale:
+        return editor.overtaken(str(stale))
+    return back(product_id, "Every variant has this price now.", "variants")
 
 
 def back(product_id: int, said: str, anchor: str) -> Response:
