@@ -4,6 +4,7 @@ Titles, texts, options and pictures change rarely, so a process keeps them (`Sho
 otherwise. Stock changes with every order, so it is asked each time, in the same statement that asks for the version.
 """
 
+import re
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass, replace
@@ -17,6 +18,9 @@ from shop.db import now
 from shop.money import Money
 
 KEPT_PRODUCTS = 2048
+# What an integer column holds; PostgreSQL refuses to compare it with more.
+LARGEST = 2**31 - 1
+_CURSOR = re.compile(r"(-?[0-9]{1,10})\.([0-9]{1,10})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,7 +323,7 @@ def shelf(session: Session, after: str | None = None, limit: int = 12, moment: d
 
 
 def _cursor(text: str | None) -> tuple[int, int] | None:
-    position, _, product_id = (text or "").partition(".")
-    if position.lstrip("-").isdecimal() and product_id.isdecimal() and len(text or "") < 24:
-        return int(position), int(product_id)
-    return None
+    found = _CURSOR.fullmatch(text or "")
+    if found is None or max(abs(int(number)) for number in found.groups()) > LARGEST:
+        return None
+    return int(found[1]), int(found[2])

@@ -115,7 +115,7 @@ class Reader:
         self.client = client
 
     def get(self, path: str, **query: str) -> Page:
-        return Page(self.client.get(path, query_string=query))
+        return Page(self.client.get(path, query_string=query or None))
 
     def follow(self, page: Page) -> Page:
         """The page that a redirect leads to."""
