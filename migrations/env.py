@@ -16,7 +16,6 @@ def run(connection: Connection) -> None:
         render_as_batch=connection.dialect.name == "sqlite",
         compare_type=True,
         compare_server_default=True,
-        transaction_per_migration=True,
     )
     with context.begin_transaction():
         context.run_migrations()
@@ -28,9 +27,9 @@ if handed is not None:
 else:
     from shop.config import Settings
     from shop.db import Database
+    from shop.schema import migrating
 
     database = Database.connect(Settings.load().database_url)
-    with database.engine.execution_options(writes=True).connect() as own:
+    with migrating(database) as own:
         run(own)
-        own.commit()
     database.close()

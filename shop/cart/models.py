@@ -43,7 +43,7 @@ class CartLine(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     cart_id: Mapped[int] = mapped_column(ForeignKey("carts.id", ondelete="CASCADE"))
     variant_id: Mapped[int] = mapped_column(ForeignKey("variants.id", ondelete="CASCADE"), index=True)
-    article_id: Mapped[int | None] = mapped_column(ForeignKey("articles.id", ondelete="SET NULL"))
+    article_id: Mapped[int | None] = mapped_column(ForeignKey("articles.id", ondelete="SET NULL"), index=True)
     source_key: Mapped[str] = mapped_column(String(80))  # "variant:article"; NULLs would escape a unique constraint
     quantity: Mapped[int]
     seen_price_minor: Mapped[int]
@@ -58,6 +58,11 @@ class CartHandover(Base):
     """A single-use ticket that lets the shop's own pages adopt a cart that began in an embed."""
 
     __tablename__ = "cart_handovers"
+    __table_args__ = (
+        # Carts are forgotten by the hundred, and their tickets with them.
+        Index("ix_cart_handovers_cart_id", "cart_id"),
+        Index("ix_cart_handovers_expires_at", "expires_at"),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     ticket_digest: Mapped[str] = mapped_column(String(64), unique=True)

@@ -143,6 +143,7 @@ class VariantChoice(Base):
         ForeignKeyConstraint(
             ["option_id", "value_id"], ["option_values.option_id", "option_values.id"], ondelete="CASCADE"
         ),
+        Index("ix_variant_choices_option_id_value_id", "option_id", "value_id"),
     )
 
     variant_id: Mapped[int] = mapped_column(ForeignKey("variants.id", ondelete="CASCADE"), primary_key=True)
@@ -164,7 +165,7 @@ class ProductImage(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     product_id: Mapped[int] = mapped_column(ForeignKey("products.id", ondelete="CASCADE"))
-    value_id: Mapped[int | None] = mapped_column(ForeignKey("option_values.id", ondelete="SET NULL"))
+    value_id: Mapped[int | None] = mapped_column(ForeignKey("option_values.id", ondelete="SET NULL"), index=True)
     key: Mapped[str] = mapped_column(String(64))
     alt: Mapped[str] = mapped_column(String(300), default="")
     width: Mapped[int]
@@ -185,6 +186,7 @@ class StockMovement(Base):
         CheckConstraint("pieces <> 0", name="moves_something"),
         CheckConstraint("kind IN ('receive', 'adjust', 'sale', 'restock')", name="kind_known"),
         UniqueConstraint("variant_id", "kind", "reference"),
+        Index("ix_stock_movements_variant_id_id", "variant_id", "id"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)

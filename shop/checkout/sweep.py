@@ -1,10 +1,10 @@
 """Sweep: unpaid orders whose time is over. Every process may run it at any time; running it twice does no harm."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import func, nulls_first, select, update
 
 from shop.checkout.closing import close_attempt, look_at_payment
 from shop.db import Database, now
@@ -17,7 +17,7 @@ log = structlog.get_logger(__name__)
 
 # A create call may still be on its way for this long: the SDK's time-outs and retries together.
 CREATE_LIFE = timedelta(minutes=2)
-# Delayed methods tell by event; asking once an hour finds what a lost event would have said.
+# Delayed methods tell by event, days later; asking once an hour finds what a lost event would have said.
 PROCESSING_LOOK = timedelta(hours=1)
 
 
@@ -33,7 +33,9 @@ class Swept:
 def sweep(database: Database, gateway: Gateway, limit: int = 200) -> Swept:
     """Close unpaid orders that are past their session's expiry or were never opened, and look at delayed payments.
 
-    Stripe is asked first, always: what it calls paid is settled as paid. Owns its transactions, one order at a time.
+    Stripe is asked first, always: what it calls paid is settled as paid. What was looked at longest ago comes first, so that
+    `limit` orders which Stripe does not answer for never keep the others waiting. Owns its transactions, one order at a
+    time.
     """
     moment = now()
     with database.reading() as session:
@@ -43,13 +45,21 @@ def sweep(database: Database, gateway: Gateway, limit: int = 200) -> Swept:
             .where(
                 Order.closed_at.is_(None),
                 PaymentAttempt.state != "closed",
-                (PaymentAttempt.expires_at <= moment)
-                | ((PaymentAttempt.state == "creating") & (PaymentAttempt.created_at <= moment - CREATE_LIFE))
-                | (Order.processing_at <= moment - PROCESSING_LOOK),
+                (
+                    Order.processing_at.is_(None)
+                    & (
+                        (PaymentAttempt.expires_at <= moment)
+                        | ((PaymentAttempt.state == "creating") & (PaymentAttempt.created_at <= moment - CREATE_LIFE))
+                    )
+                )
+                | (func.coalesce(PaymentAttempt.looked_at, Order.processing_at) <= moment - PROCESSING_LOOK)
+                & Order.processing_at.is_not(None),
             )
-            .order_by(Order.id)
+            .order_by(nulls_first(PaymentAttempt.looked_at), Order.id)
             .limit(limit)
         ).all()
+    if due:
+        _note_look(database, [order_id for order_id, _ in due], moment)
     closed = looked_at = postponed = 0
     for order_id, processing_at in due:
         try:
@@ -63,3 +73,13 @@ def sweep(database: Database, gateway: Gateway, limit: int = 200) -> Swept:
             postponed += 1
             log.warning("sweep_postponed", order_id=order_id, code=error.code)
     return Swept(closed, looked_at, postponed)
+
+
+def _note_look(database: Database, order_ids: list[int], moment: datetime) -> None:
+    with database.transaction() as session:
+        session.execute(
+            update(PaymentAttempt)
+            .where(PaymentAttempt.order_id.in_(order_ids))
+            .values(looked_at=moment)
+            .execution_options(synchronize_session=False)
+        )

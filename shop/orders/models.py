@@ -36,6 +36,14 @@ class Order(Base):
         CheckConstraint("shipping_minor >= 0", name="shipping_not_negative"),
         CheckConstraint("refunded_minor >= 0 AND refunded_minor <= paid_minor", name="refund_within_paid"),
         CheckConstraint("paid_at IS NOT NULL OR paid_minor = 0", name="paid_amount_is_dated"),
+        CheckConstraint("total_minor = subtotal_minor + shipping_minor", name="total_adds_up"),
+        CheckConstraint("paid_at IS NULL OR paid_minor = total_minor", name="paid_in_full"),
+        CheckConstraint("open_cart_id IS NULL OR closed_at IS NULL", name="closed_frees_the_cart"),
+        CheckConstraint(
+            "status IN ('pending', 'processing', 'paid', 'shipped', 'payment_failed', 'expired', 'cancelled', 'refunded',"
+            " 'attention')",
+            name="status_known",
+        ),
         CheckConstraint("stock_state IN ('reserved', 'sold', 'released', 'owed')", name="stock_state_known"),
         CheckConstraint("stock_state <> 'sold' OR paid_at IS NOT NULL", name="sold_is_paid"),
         CheckConstraint("shipped_at IS NULL OR paid_at IS NOT NULL", name="shipped_is_paid"),

@@ -36,6 +36,7 @@ class PaymentAttempt(Base):
     session_id: Mapped[str | None] = mapped_column(String(255), unique=True)
     session_url: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(default=now)
+    looked_at: Mapped[datetime | None]  # when the sweep last took it up
 
 
 class StripeEvent(Base):

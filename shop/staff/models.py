@@ -22,7 +22,7 @@ staff_roles = Table(
     "staff_roles",
     Base.metadata,
     Column("user_id", ForeignKey("staff_users.id", ondelete="CASCADE"), primary_key=True),
-    Column("role_id", ForeignKey("roles.id", ondelete="CASCADE"), primary_key=True),
+    Column("role_id", ForeignKey("roles.id", ondelete="CASCADE"), primary_key=True, index=True),
 )
 
 
