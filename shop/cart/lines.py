@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import delete, func, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from shop.cart.models import Cart, CartHandover, CartLine
 from shop.catalog.models import Product, ProductImage, Variant
@@ -344,11 +344,22 @@ def view_cart(session: Session, cart_id: int | None, currency: str) -> CartView:
 
 
 def adopt(session: Session, into_cart_id: int, from_cart_id: int, *, limit: int) -> None:
-    """Move the lines of one cart into another; what both hold is added up, capped by `limit` a line."""
+    """Move the lines of one cart into another; what both hold is added up, capped by `limit` a line.
+
+    The country comes along unless the other cart has one.
+    """
     if into_cart_id == from_cart_id:
         return
     for cart_id in sorted((into_cart_id, from_cart_id)):
         _lock(session, cart_id)
+    given = aliased(Cart)
+    country = select(given.country).where(given.id == from_cart_id).scalar_subquery()
+    session.execute(
+        update(Cart)
+        .where(Cart.id == into_cart_id, Cart.country.is_(None))
+        .values(country=country)
+        .execution_options(synchronize_session=False)
+    )
     moving = session.scalars(select(CartLine).where(CartLine.cart_id == from_cart_id).order_by(CartLine.id)).all()
     held = {
         line.source_key: line
