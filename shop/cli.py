@@ -1,11 +1,12 @@
 """The `shop` command. Each command is a few lines that call what does the work; `shop --help` lists them."""
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -17,29 +18,36 @@ if TYPE_CHECKING:
     from shop.db import Database
 
 
-class Refusal(click.ClickException):
-    """A ShopError on a terminal: its sentence on standard error, status 2, no traceback."""
-
-    exit_code = 2
-
-    def show(self, file: object = None) -> None:
-        click.echo(self.message, err=True)
-
-
 class Shop(click.Group):
-    """A group whose commands say no in one clear line."""
+    """A group whose commands say no in one clear line on standard error, with status 2 and without a traceback."""
+
+    def main(self, *args: Any, **extra: Any) -> NoReturn:
+        try:
+            status = super().main(*args, **extra | {"standalone_mode": False})
+        except click.exceptions.NoArgsIsHelpError as error:
+            _refuse(error.format_message())
+        except click.UsageError as error:
+            asked = error.ctx.command_path if error.ctx else "shop"
+            _refuse(f"{error.format_message()} `{asked} --help` says more.")
+        except (click.ClickException, ShopError) as error:
+            _refuse(str(error))
+        except click.Abort:
+            sys.exit(130)  # Ctrl-C before there was anything to stop
+        sys.exit(status if isinstance(status, int) else 0)
 
     def invoke(self, ctx: click.Context) -> object:
-        from shop.processes import follow_parent
+        from shop.stopping import follow_parent
 
-        try:
-            follow_parent()
-            return super().invoke(ctx)
-        except ShopError as error:
-            raise Refusal(str(error)) from error
+        follow_parent()
+        return super().invoke(ctx)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)  # in the order in which they are needed
+
+
+def _refuse(sentence: str) -> NoReturn:
+    click.echo(sentence, err=True)
+    sys.exit(2)
 
 
 @click.group(cls=Shop, context_settings={"help_option_names": ["-h", "--help"]})
@@ -71,21 +79,50 @@ def _settings() -> "Settings":
 
 
 @contextmanager
-def _database(settings: "Settings") -> "Iterator[Database]":
-    """The database, closed afterwards; one that does not answer becomes one clear line."""
+def _database(settings: "Settings", *, migrated: bool = True) -> "Iterator[Database]":
+    """The database, closed afterwards; one that cannot be used or, unless told otherwise, wants migrating is refused."""
     from sqlalchemy.exc import OperationalError
 
     from shop.db import Database
     from shop.processes import CannotRun
+    from shop.schema import require_current
 
-    database = Database.connect(settings.database_url)
     try:
-        yield database
+        database = Database.connect(settings.database_url)
+        try:
+            if migrated:
+                require_current(database)
+            yield database
+        finally:
+            database.close()
     except OperationalError as error:
-        first = str(error.orig).strip().splitlines()[0]
-        raise CannotRun(f"the database does not answer or is not migrated ({first}): see SHOP_DATABASE_URL") from error
-    finally:
-        database.close()
+        said = str(error.orig).strip().splitlines()[0]
+        raise CannotRun(f"the database cannot be used ({said}): see SHOP_DATABASE_URL") from error
+    except OSError as error:
+        if error.filename is None:
+            raise
+        raise CannotRun(f"{error.filename} cannot be used ({error.strerror}): see SHOP_DATA") from error
+
+
+def _require_queue(settings: "Settings") -> None:
+    """Refuse a queue that does not answer: a worker that is started for nothing should say so, and at once."""
+    import sqlite3
+
+    import psycopg
+    import redis
+
+    from shop.processes import CannotRun
+    from shop.tasks import close_queue, queue_for
+
+    try:
+        queue = queue_for(settings)
+        try:
+            queue.pending_count()
+        finally:
+            close_queue(queue)
+    except (sqlite3.Error, psycopg.Error, redis.RedisError, OSError) as error:
+        said = str(error).strip().splitlines()[0]
+        raise CannotRun(f"the queue cannot be used ({said}): see SHOP_QUEUE_URL") from error
 
 
 @main.command()
@@ -120,6 +157,8 @@ def serve(with_worker: bool) -> None:
     settings = _settings()
     from shop import serving
 
+    with _database(settings):
+        pass  # closed again before the server makes its workers: connections do not survive that
     if with_worker:
         serving.serve_with_worker(settings)
     else:
@@ -133,19 +172,19 @@ def worker() -> None:
     from shop.processes import tell_ready
     from shop.tasks import run_worker
 
+    with _database(settings):
+        _require_queue(settings)
     run_worker(settings, ready=tell_ready)
 
 
 @main.command()
 def migrate() -> None:
     """Bring the database's tables to this release."""
-    from shop.schema import is_current, migrate
+    from shop.schema import migrate
 
-    with _database(_settings()) as database:
+    with _database(_settings(), migrated=False) as database:
         migrate(database)
-        click.echo(
-            "The database is up to date." if is_current(database) else "The database is newer than this release."
-        )
+    click.echo("The database is up to date.")
 
 
 @main.command("create-admin")
@@ -156,13 +195,14 @@ def create_admin(email: str) -> None:
     The password is asked for, or taken from SHOP_ADMIN_PASSWORD.
     """
     settings = _settings()
-    from shop.staff.accounts import create_admin
+    from shop.staff.accounts import checked_address, create_admin
 
-    password = os.environ.get("SHOP_ADMIN_PASSWORD") or click.prompt(
-        "Password", hide_input=True, confirmation_prompt=True
-    )
+    email = checked_address(email)
     with _database(settings) as database:
-        create_admin(database, email, password)
+        password = os.environ.get("SHOP_ADMIN_PASSWORD", "")
+        if not password and not sys.stdin.isatty():
+            raise click.UsageError("Nobody is there to be asked for the password: set SHOP_ADMIN_PASSWORD.")
+        create_admin(database, email, password or click.prompt("Password", hide_input=True, confirmation_prompt=True))
     click.echo(f"{email} may log in at {settings.shop_url}/admin.")
 
 
@@ -214,6 +254,9 @@ def sandbox() -> None:
 def newsroom() -> None:
     """Run the demo newsroom, a small news site on an origin of its own."""
     settings = _settings()
+    from shop.processes import CannotRun
     from shop.serving import serve_newsroom
 
+    if settings.is_production:
+        raise CannotRun("the newsroom serves the demo only: SHOP_ENV=production is refused")
     serve_newsroom(settings)

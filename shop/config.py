@@ -12,11 +12,24 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from babel import Locale, UnknownLocaleError
-from babel.numbers import list_currencies
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from shop.environment import (
+    Country,
+    Currency,
+    Folder,
+    ListensOn,
+    LocaleName,
+    Mailbox,
+    Origin,
+    Port,
+    Secrets,
+    Words,
+    explain,
+    is_database,
+    split,
+)
 from shop.errors import ShopError
 
 DEVELOPMENT_SECRET = "development-only-secret-never-used-in-production"  # noqa: S105  production refuses it
@@ -28,80 +41,45 @@ class BadSettings(ShopError):
     code = "bad_settings"
 
 
-def _words(value: Any) -> Any:
-    """Split "a, b c" into ("a", "b", "c"); environment variables hold lists that way."""
-    if isinstance(value, str):
-        return tuple(word for word in re.split(r"[\s,]+", value) if word)
-    return value
-
-
-def _origin(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
-        raise ValueError("write an address such as https://shop.example.com")
-    if parts.path not in {"", "/"}:
-        raise ValueError("write the address without a path, such as https://shop.example.com")
-    return f"{parts.scheme}://{parts.netloc}"
-
-
-def _currency(value: str) -> str:
-    code = value.lower()
-    if code.upper() not in list_currencies():
-        raise ValueError("write an ISO 4217 code such as SGD")
-    return code
-
-
-def _locale(value: str) -> str:
-    try:
-        Locale.parse(value.replace("-", "_"))
-    except (UnknownLocaleError, ValueError):
-        raise ValueError("write a locale such as en_SG") from None
-    return value.replace("-", "_")
-
-
-def _country(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z]{2}", value):
-        raise ValueError("write a two-letter country code such as SG")
-    return value.upper()
-
-
-Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
-Port = Annotated[int, Field(ge=1, le=65535)]
-
-
 class Settings(BaseSettings):
     """The shop's settings. Field names are the variables' names in lower case, with `shop_` where they carry it."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_file=None, hide_input_in_errors=True)
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="ignore",
+        env_file=None,
+        env_ignore_empty=True,  # `SHOP_PORT=` in a file of settings is a line left open, not a port
+        hide_input_in_errors=True,
+    )
 
     # Who and where we are
     shop_env: Literal["development", "production"] = "development"
     shop_name: Annotated[str, Field(min_length=1, max_length=80)] = "Understory"
-    shop_url: Annotated[str, AfterValidator(_origin)] = "http://127.0.0.1:8000"
-    shop_currency: Annotated[str, AfterValidator(_currency)] = "sgd"
-    shop_country: Annotated[str, AfterValidator(_country)] = "SG"
-    shop_locale: Annotated[str, AfterValidator(_locale)] = "en_SG"
+    shop_url: Origin = "http://127.0.0.1:8000"
+    shop_currency: Currency = "sgd"
+    shop_country: Country = "SG"
+    shop_locale: LocaleName = "en_SG"
     shop_publisher_hosts: Words = ()
 
     # Where things are kept
-    shop_data: Path = Path("var")
+    shop_data: Folder = Path("var")
     shop_database_url: SecretStr = SecretStr("")
     shop_allow_sqlite: bool = False
     shop_queue_url: SecretStr = SecretStr("")
     shop_limits_url: SecretStr = SecretStr("memory://")
 
     # Secrets
-    shop_secret_key: Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_words)] = ()
+    shop_secret_key: Secrets = ()
     stripe_secret_key: SecretStr = SecretStr("")
-    stripe_webhook_secret: Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_words)] = ()
+    stripe_webhook_secret: Secrets = ()
     stripe_api_base: str = ""
 
     # Mail
     shop_mail_url: SecretStr = SecretStr("")
-    shop_mail_from: str = ""
+    shop_mail_from: Mailbox = ""
 
     # The server
-    shop_host: str = "127.0.0.1"
+    shop_host: ListensOn = "127.0.0.1"
     shop_port: Port = 8000
     shop_workers: Annotated[int, Field(ge=1, le=64)] = 2
     shop_threads: Annotated[int, Field(ge=1, le=256)] = 8
@@ -127,7 +105,7 @@ class Settings(BaseSettings):
         try:
             return cls(**overrides)
         except ValidationError as error:
-            raise BadSettings(_explain(error)) from None
+            raise BadSettings(explain(error, cls.model_fields)) from None
 
     @model_validator(mode="after")
     def _complete(self) -> "Settings":
@@ -148,12 +126,13 @@ class Settings(BaseSettings):
         elif any(not s.get_secret_value().startswith("whsec_") for s in self.stripe_webhook_secret):
             wrong.append("STRIPE_WEBHOOK_SECRET: not a signing secret; it begins with whsec_")
         if self.stripe_api_base:
-            host = urlsplit(self.stripe_api_base).hostname
-            if host not in {"127.0.0.1", "localhost", "::1"}:
+            base = split(self.stripe_api_base)
+            if base is None or base.scheme != "http" or base.hostname not in {"127.0.0.1", "localhost", "::1"}:
                 wrong.append(
-                    "STRIPE_API_BASE: only a local Stripe on this machine may stand in; remove it to use the real one"
+                    "STRIPE_API_BASE: only a local Stripe on this machine may stand in, such as http://127.0.0.1:8001;"
+                    " remove it to use the real one"
                 )
-            elif "_live_" in key:
+            elif self.livemode:
                 wrong.append("STRIPE_API_BASE: a live key never goes to a local Stripe; remove one of the two")
         for host in self.shop_publisher_hosts:
             if not re.fullmatch(r"(\*\.)?[a-z0-9.-]+(:\d+)?", host):
@@ -161,15 +140,22 @@ class Settings(BaseSettings):
                     "SHOP_PUBLISHER_HOSTS: write host names such as www.example.com or *.example.com, in lower case"
                 )
                 break
-        database = self.database_url
-        if not database.startswith(("sqlite:///", "postgresql+psycopg://")):
+        if not is_database(self.database_url, "postgresql+psycopg"):
             wrong.append(
                 "SHOP_DATABASE_URL: write sqlite:///path/to/shop.db or postgresql+psycopg://user:password@host/name"
             )
-        if not self.queue_url.startswith(("sqlite:///", "postgresql://", "redis://", "rediss://")):
-            wrong.append("SHOP_QUEUE_URL: write sqlite:///path, postgresql://... or redis://...")
-        if not self.mail_url.startswith(("folder:", "smtp://", "smtps://")):
-            wrong.append("SHOP_MAIL_URL: write folder:/path, smtp://user:password@host:587 or smtps://...")
+        if not is_database(self.queue_url, "postgresql") and not _is_redis(self.queue_url):
+            wrong.append(
+                "SHOP_QUEUE_URL: write sqlite:///path, postgresql://user:password@host/name or redis://host:6379/0"
+            )
+        limits = self.shop_limits_url.get_secret_value()
+        if limits != "memory://" and not _is_redis(limits):
+            wrong.append("SHOP_LIMITS_URL: write memory:// or redis://host:6379/1")
+        mail = split(self.mail_url)
+        if not self.mail_url.startswith("folder:/") and (mail is None or mail.scheme not in {"smtp", "smtps"}):
+            wrong.append(
+                "SHOP_MAIL_URL: write folder:/path, smtp://user:password@host:587 or smtps://user:password@host"
+            )
         if self.is_production:
             wrong += self._production()
         if wrong:
@@ -215,7 +201,7 @@ class Settings(BaseSettings):
     @property
     def livemode(self) -> bool:
         """Whether the Stripe key moves real money."""
-        return "_live_" in self.stripe_secret_key.get_secret_value()
+        return self.stripe_secret_key.get_secret_value().startswith(("sk_live_", "rk_live_"))
 
     @cached_property
     def database_url(self) -> str:
@@ -247,13 +233,9 @@ class Settings(BaseSettings):
         return self.shop_mail_from or f"shop@{urlsplit(self.shop_url).hostname}"
 
 
-def _explain(error: ValidationError) -> str:
-    lines: list[str] = []
-    for problem in error.errors(include_url=False, include_input=False):
-        message = problem["msg"].removeprefix("Value error, ")
-        name = "_".join(str(part) for part in problem["loc"][:1]).upper()
-        lines.append(f"{name}: {message}" if name else message)
-    return "The shop cannot start:\n" + "\n".join(f"  {line}" for text in lines for line in text.splitlines())
+def _is_redis(url: str) -> bool:
+    parts = split(url)
+    return parts is not None and parts.scheme in {"redis", "rediss"}
 
 
 def public_settings(settings: Settings) -> Mapping[str, str]:

@@ -4,6 +4,7 @@ Each child leads a process group of its own. Ctrl-C in a terminal therefore reac
 child to stop in its own good order; a group that has not gone after a grace is killed, grandchildren included.
 """
 
+import errno
 import os
 import signal
 import socket
@@ -13,13 +14,13 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from shop.errors import ShopError
+from shop.stopping import PARENT
 
-PARENT = "SHOP_PARENT_PID"
 POLL = 0.05
 GRACE = 10.0
 
@@ -59,21 +60,9 @@ def require_free_port(host: str, port: int, variable: str) -> None:
         except PermissionError:
             raise CannotRun(f"port {port} needs more rights than you have: set {variable} to one above 1023") from None
         except OSError as error:
-            if error.errno == 98:  # EADDRINUSE
+            if error.errno == errno.EADDRINUSE:
                 raise CannotRun(f"port {port} is in use: set {variable} to another one") from None
             raise CannotRun(f"{host} cannot be listened on: {error.strerror}; see SHOP_HOST") from None
-
-
-def follow_parent() -> None:
-    """Make this process stop when the one that started it is gone, however it went. Linux only; elsewhere no more than hope."""
-    parent = os.environ.pop(PARENT, "")
-    if not parent or not sys.platform.startswith("linux"):
-        return
-    import ctypes  # noqa: PLC0415  a child's business only
-
-    ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
-    if os.getppid() != int(parent):  # it went before the line above
-        raise CannotRun("the process that started this one has gone")
 
 
 def tell_ready() -> None:
@@ -83,19 +72,6 @@ def tell_ready() -> None:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
             notify.connect("\0" + address[1:] if address.startswith("@") else address)
             notify.sendall(b"READY=1")
-
-
-@contextmanager
-def stop_asked() -> Iterator[threading.Event]:
-    """An event that SIGINT, SIGTERM and SIGHUP set, for as long as the block lasts. To be used in the main thread."""
-    asked = threading.Event()
-    wanted = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    former = {number: signal.signal(number, lambda *_: asked.set()) for number in wanted}
-    try:
-        yield asked
-    finally:
-        for number, handler in former.items():
-            signal.signal(number, handler)
 
 
 @dataclass

@@ -5,6 +5,8 @@ environment that the main process has checked before.
 """
 
 import gc
+import multiprocessing
+import signal
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,16 +18,8 @@ from granian.server.mp import MPServer
 
 from shop import __version__, logs
 from shop.config import Settings, public_settings
-from shop.processes import (
-    Household,
-    Part,
-    Stopped,
-    follow_parent,
-    require_free_port,
-    shop_command,
-    stop_asked,
-    stoppable_when_forked,
-)
+from shop.processes import Household, Part, Stopped, require_free_port, shop_command
+from shop.stopping import follow_parent, heed_aside, stop_asked
 
 log = structlog.get_logger(__name__)
 
@@ -60,25 +54,42 @@ def build_newsroom() -> Flask:
 
 
 def _settled() -> Settings:
-    follow_parent()
+    if multiprocessing.parent_process():
+        follow_parent()
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the fork brought its parent's handler along
+        heed_aside(signal.SIGTERM)
     settings = Settings.load()
     logs.set_up(settings.shop_log_level, settings.shop_log_format)
     return settings
 
 
 def serve(settings: Settings) -> None:
-    """Serve the shop until SIGTERM or SIGINT; requests under way are answered first. Raises CannotRun for a port in use."""
+    """Serve the shop until SIGTERM or SIGINT; requests under way are answered first.
+
+    Raises CannotRun for a port in use. That the database is there and migrated is for the caller to see to.
+    """
     require_free_port(settings.shop_host, settings.shop_port, "SHOP_PORT")
     log.info("serving", version=__version__, **public_settings(settings))
-    server_for(
-        "shop.serving:build", settings.shop_host, settings.shop_port, settings.shop_workers, settings.shop_threads
-    ).serve()
+    _run(
+        server_for(
+            "shop.serving:build", settings.shop_host, settings.shop_port, settings.shop_workers, settings.shop_threads
+        )
+    )
 
 
 def serve_newsroom(settings: Settings) -> None:
     """Serve the demo newsroom until SIGTERM or SIGINT. Raises CannotRun for a port in use."""
     require_free_port(settings.shop_host, settings.newsroom_port, "NEWSROOM_PORT")
-    server_for("shop.serving:build_newsroom", settings.shop_host, settings.newsroom_port, workers=1, threads=4).serve()
+    _run(server_for("shop.serving:build_newsroom", settings.shop_host, settings.newsroom_port, workers=1, threads=4))
+
+
+def _run(server: MPServer) -> None:
+    try:
+        server.serve()
+    except SystemExit:
+        # Asked to stop together with its workers, as systemd asks: one that ended first is no failure then.
+        if not server.interrupt_signal:
+            raise
 
 
 def serve_with_worker(settings: Settings) -> None:
@@ -116,5 +127,6 @@ def server_for(target: str, host: str, port: int, workers: int, threads: int) ->
         respawn_failed_workers=True,
         workers_kill_timeout=KILL_AFTER,
     )
-    server.on_startup(stoppable_when_forked)
+    # The workers inherit what is held back here: Ctrl-C in a terminal reaches the main process alone, which then asks them.
+    server.on_startup(lambda: heed_aside(signal.SIGTERM, signal.SIGINT))
     return server

@@ -13,7 +13,8 @@ from shop import logs
 from shop.config import Settings
 from shop.db import Database
 from shop.demo.keys import DemoKeys, data_folder, kept
-from shop.processes import CannotRun, Household, Part, Stopped, require_free_port, shop_command, stop_asked
+from shop.processes import CannotRun, Household, Part, Stopped, require_free_port, shop_command
+from shop.stopping import stop_asked
 
 HOST: Final = "127.0.0.1"
 REAL_STRIPE: Final = ("STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET")
