@@ -5,10 +5,12 @@
 - `browsers`      opens fresh browsers (`browsers.open()`), photographs (`browsers.snap(page, "step")`) and fails the test
                   when a page complains; an error's answer that is meant is named: `browsers.expects(422, "/cart/lines")`.
 - `page`          the usual case: one browser at 1280 pixels.
+- `lenient_page`  the same where third parties may keep cookies and storage; in all others they may not.
 
-Third-party cookies are blocked in every browser. Nobody sleeps: wait with Playwright's `expect` or with `eventually`.
+Nobody sleeps: wait with Playwright's `expect` or with `eventually`.
 """
 
+import json
 import re
 import shutil
 from collections.abc import Iterator
@@ -17,14 +19,14 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
 
-from tests.journeys.support.browsers import PATIENCE_MS, Browsers, launched
+from tests.journeys.support.browsers import BLOCKING, FLAGS, PATIENCE_MS, Browsers, chromium
 from tests.journeys.support.house import House, open_house, prepare
 
 ROOT = Path(__file__).parent.parent.parent
 ALBUM = ROOT / "artefacts" / "journeys"
-BROWSERS = pytest.StashKey[Browsers]()
+OPENED = pytest.StashKey[Browsers]()
 # What a prepared shop is made from.
 INGREDIENTS = (
     "shop/demo/art/*",
@@ -73,18 +75,25 @@ def shared_house(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> It
 
 
 @pytest.fixture(scope="package")
-def chromium_browser() -> Iterator[Browser]:
-    """Closed after the last journey: while Playwright runs, its event loop is this thread's, and Flask minds that."""
+def playwright() -> Iterator[Playwright]:
+    """Stopped after the last journey: while it runs, its event loop is this thread's, and Flask minds that."""
     expect.set_options(timeout=PATIENCE_MS)
-    with launched() as browser:
-        yield browser
+    with sync_playwright() as playwright:
+        yield playwright
+
+
+@pytest.fixture(scope="package")
+def chromium_browser(playwright: Playwright) -> Iterator[Browser]:
+    browser = playwright.chromium.launch(executable_path=chromium(), args=[*FLAGS, BLOCKING])
+    yield browser
+    browser.close()
 
 
 @pytest.fixture
 def browsers(chromium_browser: Browser, request: pytest.FixtureRequest) -> Browsers:
     ALBUM.mkdir(parents=True, exist_ok=True)
     name = re.sub(r"[^a-z0-9]+", "-", request.node.name.removeprefix("test_").lower()).strip("-")
-    browsers = request.node.stash[BROWSERS] = Browsers(chromium_browser, ALBUM, name)
+    browsers = request.node.stash[OPENED] = Browsers(chromium_browser, ALBUM, name)
     return browsers
 
 
@@ -94,13 +103,25 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        if BROWSERS in item.stash:
-            item.stash[BROWSERS].give_up()
+        if OPENED in item.stash:
+            item.stash[OPENED].give_up()
         raise
-    if BROWSERS in item.stash:
-        item.stash[BROWSERS].close()
+    if OPENED in item.stash:
+        item.stash[OPENED].close()
 
 
 @pytest.fixture
 def page(browsers: Browsers) -> Page:
     return browsers.open()
+
+
+@pytest.fixture
+def lenient_page(playwright: Playwright, browsers: Browsers, tmp_path: Path) -> Page:
+    # Blocked unless a profile says otherwise, in the system's Chromium and in whatever is a private window.
+    profile = tmp_path / "profile"
+    (profile / "Default").mkdir(parents=True)
+    allowed = {"profile": {"cookie_controls_mode": 0, "block_third_party_cookies": False}}
+    (profile / "Default" / "Preferences").write_text(json.dumps(allowed))
+    return browsers.adopt(
+        playwright.chromium.launch_persistent_context(profile, executable_path=chromium(), args=[*FLAGS])
+    )

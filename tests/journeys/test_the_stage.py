@@ -26,19 +26,22 @@ def probe() -> Iterator[str]:
                 f"<!doctype html><title>Frame</title><p>Framed</p>{NO_ICON}", mimetype="text/html", headers=[COOKIE]
             )
         framed = f"<iframe src='http://{request.query_string.decode()}/frame'></iframe><script>1</script>"
-        policy = {"Content-Security-Policy": "script-src 'none'"}
+        policy = {"Content-Security-Policy": "script-src 'none'"} if request.path == "/strict" else {}
         return Response(f"<!doctype html><title>Page</title>{NO_ICON}{framed}", mimetype="text/html", headers=policy)
 
     with serving(app) as served:
         yield served.url.removeprefix("http://127.0.0.1")
 
 
-def test_these_browsers_refuse_the_cookies_of_third_parties(browsers: Browsers, probe: str) -> None:
-    page = browsers.open(bypass_csp=True)
+@pytest.mark.parametrize(("kind", "kept"), [("page", []), ("lenient_page", ["probe"])])
+def test_only_the_lenient_browser_keeps_the_cookies_of_third_parties(
+    request: pytest.FixtureRequest, probe: str, kind: str, kept: list[str]
+) -> None:
+    page: Page = request.getfixturevalue(kind)
 
-    page.goto(f"http://courier.localhost{probe}/?127.0.0.1{probe}")
+    page.goto(f"http://courier.localhost{probe}/page?127.0.0.1{probe}")
     expect(page.frame_locator("iframe").get_by_text("Framed")).to_be_visible()
-    assert page.context.cookies() == []
+    assert [cookie["name"] for cookie in page.context.cookies()] == kept
 
     page.goto(f"http://127.0.0.1{probe}/frame")
     assert [cookie["name"] for cookie in page.context.cookies()] == ["probe"]
@@ -47,7 +50,7 @@ def test_these_browsers_refuse_the_cookies_of_third_parties(browsers: Browsers, 
 def test_what_a_policy_refuses_is_a_complaint(browsers: Browsers, probe: str) -> None:
     page = browsers.open()
 
-    page.goto(f"http://courier.localhost{probe}/?127.0.0.1{probe}")
+    page.goto(f"http://courier.localhost{probe}/strict?127.0.0.1{probe}")
 
     with pytest.raises(AssertionError, match="Content Security Policy"):
         browsers.close()

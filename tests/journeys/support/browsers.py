@@ -2,14 +2,13 @@
 
 import re
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Page, WebError, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Page, WebError
 
 FLAGS = (
     "--no-sandbox",
@@ -18,9 +17,9 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
     "--no-first-run",
-    # Cookies of third parties are refused; a test in test_the_stage.py shows that they are.
-    "--test-third-party-cookie-phaseout",
 )
+# Third parties get neither cookies nor storage; test_the_stage.py shows that they do not.
+BLOCKING = "--test-third-party-cookie-phaseout"
 WIDE, NARROW = 1280, 390
 HEIGHT = 900
 PATIENCE_MS = 10_000
@@ -31,16 +30,6 @@ _STATUS = re.compile(r"Failed to load resource: the server responded with a stat
 def chromium() -> str | None:
     """The system's Chromium; None for the one that Playwright has installed."""
     return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-
-
-@contextmanager
-def launched() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium(), args=[*FLAGS])
-        try:
-            yield browser
-        finally:
-            browser.close()
 
 
 @dataclass
@@ -73,6 +62,10 @@ class Browsers:
             reduced_motion="reduce",
             **options,
         )
+        return self.adopt(context)
+
+    def adopt(self, context: BrowserContext) -> Page:
+        """A page in this context, which is listened to and closed like one of our own."""
         context.set_default_timeout(PATIENCE_MS)
         context.on("console", self._hear)
         context.on("weberror", self._catch)

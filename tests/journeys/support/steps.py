@@ -14,6 +14,7 @@ SECURE_CARD = "4000 0025 0000 3155"
 def embed_in(page: Page) -> FrameLocator:
     """The shop's card under the story, scrolled to and ready."""
     page.locator("shop-embed").scroll_into_view_if_needed()
+    expect(page.locator("shop-embed iframe")).to_be_visible()
     card = page.frame_locator("shop-embed iframe")
     expect(card.get_by_role("heading", level=1)).to_be_visible()
     return card
@@ -62,3 +63,12 @@ def buy_now(page: Page, *values: str) -> None:
     card = embed_in(page)
     choose(card, *values)
     card.get_by_role("button", name="Buy now").click()
+
+
+def add_to_cart(page: Page, *values: str) -> FrameLocator:
+    """On the article: choose in the card, press Add to cart, and wait for the card to say that it is done."""
+    card = embed_in(page)
+    choose(card, *values)
+    card.get_by_role("button", name="Add to cart").click()
+    expect(card.get_by_text("Added to your cart")).to_be_visible()
+    return card
