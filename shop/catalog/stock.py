@@ -13,6 +13,8 @@ from shop.catalog.models import CatalogueClock, Product, StockMovement, Variant
 from shop.db import changed_rows
 from shop.errors import InvalidChange, NotFound, OutOfStock
 
+MOST_ON_HAND = 100_000_000
+
 
 def reserve(session: Session, pieces: Mapping[int, int]) -> None:
     """Promise `pieces` (variant id -> quantity) to an order, all or nothing.
@@ -83,7 +85,8 @@ def sell(session: Session, pieces: Mapping[int, int], reference: str) -> None:
 def adjust(session: Session, variant_id: int, pieces: int, reason: str, actor: str, kind: str = "adjust") -> int:
     """Change the count in the store room by `pieces` (signed) and write why. Returns the new `on_hand`.
 
-    Raises InvalidChange when it would leave fewer pieces than are promised to open orders, NotFound for no such variant.
+    Raises InvalidChange when it would leave fewer pieces than are promised to open orders or more than MOST_ON_HAND, NotFound
+    for no such variant.
     """
     if pieces == 0:
         raise InvalidChange("pieces", "Write by how many pieces the stock changes, such as 10 or -2.")
@@ -92,13 +95,21 @@ def adjust(session: Session, variant_id: int, pieces: int, reason: str, actor: s
     done = changed_rows(
         session,
         update(Variant)
-        .where(Variant.id == variant_id, Variant.on_hand + pieces >= Variant.reserved)
+        .where(
+            Variant.id == variant_id,
+            Variant.on_hand + pieces >= Variant.reserved,
+            Variant.on_hand <= MOST_ON_HAND - pieces,
+        )
         .values(on_hand=Variant.on_hand + pieces)
         .execution_options(synchronize_session=False),
     )
     counters = session.execute(select(Variant.on_hand, Variant.reserved).where(Variant.id == variant_id)).one_or_none()
     if counters is None:
         raise NotFound("variant")
+    if not done and pieces > 0:
+        raise InvalidChange(
+            "pieces", f"{counters.on_hand} are on hand; {MOST_ON_HAND} is the most that can be counted."
+        )
     if not done:
         promised = f", {counters.reserved} of them promised to open orders" if counters.reserved else ""
         most = counters.on_hand - counters.reserved

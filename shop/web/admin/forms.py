@@ -22,7 +22,7 @@ from wtforms import (
     ValidationError,
 )
 from wtforms.fields.choices import SelectChoice
-from wtforms.validators import InputRequired, Length, NumberRange, Optional
+from wtforms.validators import InputRequired, Length, NumberRange, Optional, StopValidation
 from wtforms.widgets import DateTimeLocalInput, TextInput
 
 from shop.catalog.editing import VariantFields
@@ -57,6 +57,10 @@ class WholeNumber(IntegerField):  # type: ignore[misc]
             self.data = None
             raise ValueError("Write a whole number.")
         self.data = int(text)
+
+    def pre_validate(self, form: Form) -> None:
+        if self.process_errors:
+            raise StopValidation()  # what is no number is not out of range as well
 
 
 class Chosen(SelectField):  # type: ignore[misc]
