@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -76,10 +77,10 @@ class Browsers:
         """Say that an answer with this error's status from a path of this pattern is meant: once, and it must come."""
         self._expected.append((status, path))
 
-    def snap(self, page: Page, step: str) -> None:
-        """Photograph the whole page at 1280 and 390 pixels into artefacts/journeys/<test>-<step>-<width>.png."""
+    def snap(self, page: Page, step: str, widths: Sequence[int] = (WIDE, NARROW)) -> None:
+        """Photograph the whole page at these widths into artefacts/journeys/<test>-<step>-<width>.png."""
         before = page.viewport_size
-        for width in (WIDE, NARROW):
+        for width in widths:
             page.set_viewport_size({"width": width, "height": HEIGHT})
             for frame in page.locator("iframe").all():
                 frame.scroll_into_view_if_needed()  # one that is out of sight is not painted
