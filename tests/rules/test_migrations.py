@@ -5,7 +5,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,21 +20,10 @@ from shop.models import metadata
 from shop.schema import DanglingRows, WrongSchema, is_current, migrate, migrating, migrations_config
 from tests.conftest import TEST_KEY, TEST_WEBHOOK_SECRET
 from tests.support import postgres
+from tests.support.filling import fill, tables_of
 from tests.support.serving import eventually
 
 REVISIONS = [script.revision for script in ScriptDirectory.from_config(migrations_config()).walk_revisions()][::-1]
-# What a column takes that is no name, number or moment of the reader's choice.
-TAKEN = {
-    "products.status": "active",
-    "stock_movements.kind": "receive",
-    "orders.status": "pending",
-    "orders.stock_state": "reserved",
-    "payment_attempts.state": "open",
-    "stripe_events.state": "applied",
-    "outbox.state": "waiting",
-}
-EMPTY = {"publish_at", "unpublish_at", "paid_at", "shipped_at", "closed_at"}
-ZERO = {"paid_minor", "refunded_minor", "shipping_minor"}
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -49,33 +37,6 @@ def new(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     database = Database.connect(url)
     yield database
     database.close()
-
-
-def tables_of(connection: sa.Connection) -> list[sa.Table]:
-    found = sa.MetaData()
-    found.reflect(connection)
-    return [table for table in found.sorted_tables if table.name != "alembic_version"]
-
-
-def fill(database: Database) -> None:
-    """Two rows in every table that there is, each referring to the row of its own number."""
-    with database.transaction() as session:
-        connection = session.connection()
-        for table in tables_of(connection):
-            for number in (1, 2) if table.name != "catalogue_clock" else ():
-                connection.execute(table.insert(), {column.name: _value(column, number) for column in table.columns})
-
-
-def _value(column: sa.Column[Any], number: int) -> Any:
-    name = f"{column.table.name}.{column.name}"
-    if name in TAKEN:
-        return TAKEN[name]
-    if column.name in EMPTY and column.nullable:
-        return None
-    if column.name in ZERO:
-        return 0
-    kinds = {sa.DateTime: datetime(2026, 3, number, tzinfo=UTC), sa.Boolean: True, sa.JSON: {}, sa.Integer: number}
-    return next((value for kind, value in kinds.items() if isinstance(column.type, kind)), str(number))
 
 
 def rows_of(database: Database) -> dict[str, list[dict[str, Any]]]:
