@@ -11,17 +11,20 @@ import stripe
 from flask import Flask, Response, request
 from stripe import params as stripe_params
 from stripe.params import checkout as checkout_params
-from werkzeug.exceptions import InternalServerError
+from werkzeug.exceptions import InternalServerError, RequestEntityTooLarge
 
 from shop.sandbox import events, expansion, idempotency, lists, refunds, sessions
 from shop.sandbox.account import Account
 from shop.sandbox.contract import held_against
 from shop.sandbox.refusals import Body, Refusal, unauthenticated
 from shop.sandbox.store import Origin, Transaction
+from shop.sandbox.strangers import sent_by_another_page
 from shop.sandbox.wire import Tree, decoded
 
 log = logging.getLogger(__name__)
 
+_FORM = "application/x-www-form-urlencoded"
+_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 Act = Callable[[Transaction, Body, str], Body | lists.Page]
 
 
@@ -72,7 +75,7 @@ def install(app: Flask, account: Account) -> None:
     for route in routes(account):
         name = f"{route.method} {route.path}"
         app.add_url_rule(route.path, name, _view(route, account), methods=[route.method])
-    app.add_url_rule("/v1/<path:rest>", "unknown", _unknown(account), methods=["GET", "POST", "DELETE"])
+    app.add_url_rule("/v1/<path:rest>", "unknown", _unknown(account), methods=_METHODS)
 
 
 def _view(route: Route, account: Account) -> Callable[..., Response]:
@@ -121,7 +124,8 @@ class _Call:
 
     request_id: str
     key: str | None
-    replayed: bool = False
+    first_request: str = ""
+    """The request that a replayed answer was first given to."""
     lose_answer: bool = False
     hold_answer: bool = False
 
@@ -129,8 +133,10 @@ class _Call:
 def _answered(account: Account, work: Callable[[_Call], tuple[int, Body]]) -> Response:
     with account.store.transaction() as tx:
         request_id = tx.new_id("req_", 14)
-    call = _Call(request_id, request.headers.get("Idempotency-Key") if request.method == "POST" else None)
+    call = _Call(request_id, request.headers.get("Idempotency-Key") or None if request.method == "POST" else None)
     try:
+        if sent_by_another_page(request):
+            raise Refusal("The API does not answer pages of other origins.", status=403)
         _authenticate(request.headers.get("Authorization"))
         _fault(account, call)
         status, body = work(call)
@@ -145,17 +151,14 @@ def _answered(account: Account, work: Callable[[_Call], tuple[int, Body]]) -> Re
 
 
 def _carried_out(route: Route, account: Account, call: _Call, key: str) -> tuple[int, Body]:
-    encoded = request.query_string if request.method == "GET" else request.get_data()
-    try:
-        tree = decoded(encoded.decode())
-    except (UnicodeDecodeError, ValueError):
-        raise Refusal("Invalid request: the parameters could not be read as a form in UTF-8.") from None
+    tree = _parameters()
     if call.key is None:
         return 200, _work(route, account, call, key, tree)
-    kept = idempotency.begin(account.store, call.key, idempotency.fingerprint(request.method, request.path, tree))
+    print_ = idempotency.fingerprint(request.method, request.path, tree)
+    kept = idempotency.begin(account.store, call.key, print_, call.request_id)
     if kept is not None:
-        call.replayed = True
-        return kept
+        call.first_request = kept.request_id
+        return kept.status, kept.body
     try:
         body = _work(route, account, call, key, tree)
     except Refusal as refusal:
@@ -167,6 +170,21 @@ def _carried_out(route: Route, account: Account, call: _Call, key: str) -> tuple
     finally:
         idempotency.give_back(account.store, call.key)
     return 200, body
+
+
+def _parameters() -> dict[str, Tree]:
+    """What was sent, in the query and in the body alike: at Stripe both count, so neither may be overlooked."""
+    encoded = request.query_string
+    try:
+        if request.method == "POST":
+            encoded += b"&" + request.get_data()
+            if request.mimetype not in ("", _FORM):
+                raise Refusal(f"Invalid request (check that your POST content type is {_FORM}).")
+        return decoded(encoded.decode())
+    except RequestEntityTooLarge:
+        raise Refusal("Invalid request: the parameters are too large.", status=413) from None
+    except ValueError:
+        raise Refusal("Invalid request: the parameters could not be read as a form in UTF-8.") from None
 
 
 def _work(route: Route, account: Account, call: _Call, key: str, tree: dict[str, Tree]) -> Body:
@@ -232,8 +250,8 @@ def _response(call: _Call, status: int, body: Body) -> Response:
     answer.headers["Cache-Control"] = "no-cache, no-store"
     if call.key is not None:
         answer.headers["Idempotency-Key"] = call.key
-        answer.headers["Original-Request"] = call.request_id
-    if call.replayed:
+        answer.headers["Original-Request"] = call.first_request or call.request_id
+    if call.first_request:
         answer.headers["Idempotent-Replayed"] = "true"
     if status in (409, 500):
         answer.headers["Stripe-Should-Retry"] = "true"

@@ -40,6 +40,8 @@ class Means:
     card: TestCard | None = None
     exp_month: int = 12
     exp_year: int = 2034
+    is_typed: bool = False
+    """Typed by hand rather than picked: what was typed is found again on the form after a failed 3-D Secure."""
 
     @property
     def is_delayed(self) -> bool:
@@ -57,6 +59,11 @@ NOT_A_TEST_CARD = Decline(
     "Your card was declined. Your request was in test mode, but used a non test card. "
     "For a list of valid test cards, visit: https://stripe.com/docs/testing.",
     "test_mode_live_card",
+)
+NOT_PLAYED = Decline(
+    "card_declined",
+    "The local Stripe does not play this test card yet. At Stripe it pays, and a dispute or an unusual refund follows.",
+    "sandbox_not_played",
 )
 _VELOCITY = "Your card was declined for making repeated attempts too frequently or exceeding its amount limit."
 
@@ -103,13 +110,18 @@ CARDS = (
     ),
 )
 _BY_NUMBER = {card.number: card for card in CARDS}
+# Disputed as fraud, as not received, as an inquiry; refunded late, and not at all.
+_NOT_PLAYED = frozenset(
+    ("4000000000000259", "4000000000002685", "4000000000001976", "4000000000007726", "4000000000005126")
+)
 BY_LAST4 = {card.last4: card for card in CARDS}
 
 
 def recognised(number: str) -> TestCard:
     """The test card with this number; of any other, no more than its last digits are kept, and it is declined."""
     known = _BY_NUMBER.get(number)
-    return known or TestCard("0000" + number[-4:], _brand(number), "Not a test card", NOT_A_TEST_CARD)
+    decline = NOT_PLAYED if number in _NOT_PLAYED else NOT_A_TEST_CARD
+    return known or TestCard("0000" + number[-4:], _brand(number), "No card of the list", decline)
 
 
 def _brand(number: str) -> str:

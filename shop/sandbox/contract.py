@@ -25,6 +25,7 @@ from shop.sandbox.wire import Tree, path_of
 
 # Options of the SDK's call, which never travel as parameters.
 _OPTIONS = frozenset(RequestOptions.__annotations__)
+_INDEX = re.compile(r"[0-9]{1,6}")
 _MARKS: tuple[Any, ...] = (NotRequired, Required)
 # Names in the types of the SDK's call options, which the parameters' own modules do not know.
 _UNNAMED = {"StripeContext": object, "Mapping": Mapping}
@@ -141,7 +142,7 @@ class _Reading:
         return value
 
     def _array(self, inner: Any, value: Tree, path: str) -> Any:
-        if not isinstance(value, dict) or not all(step.isdigit() for step in value):
+        if not isinstance(value, dict) or not all(_INDEX.fullmatch(step) for step in value):
             return self._mistake("Invalid array", path)
         return [self.value(inner, value[step], path_of(path, step)) for step in sorted(value, key=int)]
 

@@ -4,6 +4,7 @@ In this process through `Control`; from another one by `POST /_control/<name>` w
 """
 
 import inspect
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +16,7 @@ from shop.sandbox.cards import Decline, Means, recognised
 from shop.sandbox.forms import test_buyer
 from shop.sandbox.payments import Address, Buyer, NotOpen, Outcome
 from shop.sandbox.refusals import Body, Refusal
+from shop.sandbox.strangers import sent_by_another_page
 
 bp = Blueprint("control", __name__, url_prefix="/_control")
 
@@ -98,8 +100,11 @@ class Control:
     def advance(self, seconds: float) -> None:
         """Lets time pass for what falls due: sessions expire, deliveries are tried again, old keys are forgotten.
 
-        `created` and signatures go on by the wall clock, for the shop compares them with its own.
+        `created` and signatures go on by the wall clock, for the shop compares them with its own. Raises ValueError
+        for a time that is no number, which would stop the clock for good.
         """
+        if not math.isfinite(seconds):
+            raise ValueError(f"seconds must be a number, not {seconds}")
         self._account.store.advance(seconds)
         self._account.expire_due()
         self._account.deliveries.wake()
@@ -149,7 +154,7 @@ class Control:
         self._account.faults.clear()
 
     def set_webhook(self, url: str, secret: str) -> None:
-        """Where events go from now on; an empty `url` for nowhere."""
+        """Where events go from now on; an empty `url` for nowhere. Raises ValueError for an address that is none."""
         self._account.deliveries.set_endpoint(url, secret)
         self._account.deliveries.wake()
 
@@ -160,6 +165,8 @@ _NAMES = {name for name, _ in inspect.getmembers(Control, inspect.isfunction) if
 
 @bp.route("/<name>", methods=["POST"])
 def carry_out(name: str) -> tuple[Response, int]:
+    if sent_by_another_page(request):
+        return _refused("The controls do not answer pages of other origins.", 403)
     if name not in _NAMES:
         return _refused(f"There is no control {name}; there are {', '.join(sorted(_NAMES))}.", 404)
     # Only JSON: a page of another origin cannot send it without asking first, and is not answered then.

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import requests
 
-from shop.sandbox.settings import SandboxSettings
+from shop.sandbox.settings import SandboxSettings, check_address, check_secret
 from shop.sandbox.store import Store
 
 log = logging.getLogger(__name__)
@@ -45,7 +45,12 @@ class Deliveries:
         self.set_endpoint(settings.webhook_url, settings.webhook_secret)
 
     def set_endpoint(self, url: str, secret: str) -> None:
-        """Where events go from now on; those that are still owed follow. Events without an endpoint are never sent."""
+        """Where events go from now on; those that are still owed follow. Events without an endpoint are never sent.
+
+        Raises ValueError for an address that is none, or one without a secret.
+        """
+        check_address("webhook_url", url)
+        check_secret(url, secret)
         self.url, self._secret = url, secret
         with self._store.transaction() as tx:
             tx.set_meta("endpoint", "yes" if url else "no")

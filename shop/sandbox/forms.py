@@ -8,7 +8,7 @@ from wtforms import Form, StringField
 from wtforms.validators import ValidationError
 
 from shop.sandbox import addresses, cards
-from shop.sandbox.cards import Means
+from shop.sandbox.cards import Decline, Means
 from shop.sandbox.payments import Address, Buyer
 from shop.sandbox.refusals import Body
 from shop.sandbox.rules import EMAIL
@@ -168,11 +168,20 @@ class PaymentForm(Form):  # type: ignore[misc]  # WTForms has no types
         """The name of the first field with a message: the browser scrolls there."""
         return next((field.name for field in self if field.errors), None)
 
+    def tell(self, decline: Decline) -> None:
+        """Puts the decline beside what it is about: the field that was typed in, or the card that was picked."""
+        field = self[decline.field if self.is_typed_card else "test_card"]
+        field.errors = [*field.errors, decline.message]
+
     def buyer(self) -> Buyer:
         address = Address()
         if self.asks_address:
             fields = (self.country, self.line1, self.line2, self.city, self.state, self.postal_code)
-            address = Address(**{field.name: (field.data or "").strip() or None for field in fields})
+            written = {field.name: (field.data or "").strip() or None for field in fields}
+            if self.country.data not in addresses.NEEDS_STATE:
+                # The page hides the field then, and what was typed before belongs to another country.
+                written["state"] = None
+            address = Address(**written)
         return Buyer(
             email=(self.email.data or "").strip(),
             name=(self.name.data or "").strip(),
@@ -187,7 +196,7 @@ class PaymentForm(Form):  # type: ignore[misc]  # WTForms has no types
         if not self.is_typed_card:
             return Means(cards.recognised(self.test_card.data))
         month, year = self._expiry() or (12, 2034)
-        return Means(cards.recognised(digits(self.number.data)), month, year)
+        return Means(cards.recognised(digits(self.number.data)), month, year, is_typed=True)
 
     def _expiry(self) -> tuple[int, int] | None:
         match = re.fullmatch(r"\s*(\d{1,2})\s*[/\-. ]?\s*(\d{2}|20\d{2})\s*", self.exp.data or "", re.ASCII)

@@ -6,15 +6,17 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, current_app, make_response, redirect, render_template, request, url_for
+from werkzeug.exceptions import NotFound
 from werkzeug.wrappers import Response as AnyResponse
 
 from shop.sandbox import payments, sessions
 from shop.sandbox.account import Account
-from shop.sandbox.cards import CARDS, Decline
+from shop.sandbox.cards import BY_LAST4, CARDS, Decline
 from shop.sandbox.currencies import written
 from shop.sandbox.forms import PaymentForm, test_buyer
 from shop.sandbox.payments import NotOpen, Outcome
 from shop.sandbox.refusals import Body, Refusal
+from shop.sandbox.rules import ascii_host
 from shop.sandbox.store import Transaction
 
 bp = Blueprint("page", __name__)
@@ -53,6 +55,11 @@ def _sheet(tx: Transaction, key: str) -> Sheet:
 @bp.errorhandler(Refusal)
 def unknown_session(_: Refusal) -> Response:
     return _page("sandbox/gone.html", 404, heading="There is no such payment page", session=None)
+
+
+@bp.app_errorhandler(404)
+def unknown_page(_: NotFound) -> Response:
+    return _page("sandbox/gone.html", 404, heading="There is no such page", session=None)
 
 
 @bp.get("/healthz")
@@ -102,10 +109,16 @@ def authenticate(key: str) -> Response | AnyResponse:
         return _ended(sheet.session)
     if "pending" not in sheet.private:
         return redirect(url_for("page.show", key=key), 303)
-    last4 = sheet.private["pending"]["last4"]
     with _account().store.transaction() as tx:
         amount = tx.get("payment_intent", sheet.session["payment_intent"])["amount"]
-    return _page("sandbox/secure.html", 200, session=sheet.session, token=sheet.token, last4=last4, amount=amount)
+    return _page(
+        "sandbox/secure.html",
+        200,
+        session=sheet.session,
+        token=sheet.token,
+        pending=sheet.private["pending"],
+        amount=amount,
+    )
 
 
 @bp.post("/c/pay/<key>/3ds")
@@ -114,25 +127,36 @@ def answer(key: str) -> AnyResponse:
     if sheet.session["status"] != "open":
         return _after(sheet.session)
     result = request.form.get("result")
-    if not _is_ours(sheet) or result not in ("complete", "fail") or "pending" not in sheet.private:
-        return redirect(url_for("page.show", key=key), 303)
+    attempt = request.form.get("attempt", "")
+    if not _is_ours(sheet) or result not in ("complete", "fail"):
+        return redirect(url_for("page.authenticate", key=key), 303)
     account = _account()
-    pending = sheet.private["pending"]
     try:
         with account.store.transaction() as tx:
-            outcome = payments.answer_3ds(tx, key, passed=result == "complete")
+            pending = tx.private(key).get("pending", {})
+            outcome = payments.answer_3ds(tx, key, passed=result == "complete", attempt=attempt)
             session = tx.get(sessions.KIND, key)
     except NotOpen as ended:
         return _after(ended.session)
+    except Refusal:
+        # It is not waited for any more: a second click, or another attempt in another tab.
+        return redirect(url_for("page.authenticate", key=key), 303)
     account.deliveries.wake()
     if not isinstance(outcome, Decline):
         return _to_shop(session)
-    buyer = pending["buyer"]
-    known = {**(buyer["address"]), "email": buyer["email"], "name": buyer["name"]}
-    values = {name: value or "" for name, value in known.items()} | {"shipping_option": buyer["shipping_rate"]}
     sheet = _read(key)
-    form = PaymentForm(sheet.session, _choices(sheet), data=values)
-    return _declined(sheet, form, outcome)
+    return _declined(sheet, PaymentForm(sheet.session, _choices(sheet), data=_as_filled_in(pending)), outcome)
+
+
+def _as_filled_in(pending: Body) -> dict[str, str]:
+    """The form's values before 3-D Secure, but for the security code; the number is that of the known test card."""
+    buyer, card = pending["buyer"], BY_LAST4[pending["last4"]]
+    known = {**buyer["address"], "email": buyer["email"], "name": buyer["name"]}
+    values = {name: value or "" for name, value in known.items()}
+    values |= {"shipping_option": buyer["shipping_rate"], "method": "card"}
+    if not pending["is_typed"]:
+        return values | {"test_card": card.number}
+    return values | {"number": card.number, "exp": f"{pending['exp_month']:02} / {pending['exp_year'] % 100:02}"}
 
 
 def _attempt(key: str, form: PaymentForm) -> AnyResponse:
@@ -152,8 +176,7 @@ def _attempt(key: str, form: PaymentForm) -> AnyResponse:
 
 
 def _declined(sheet: Sheet, form: PaymentForm, decline: Decline) -> Response:
-    field = form[decline.field]
-    field.errors = [*field.errors, decline.message]
+    form.tell(decline)
     return _form_page(sheet, form, 422)
 
 
@@ -234,5 +257,8 @@ def _page(
 
 
 def _origin(url: str) -> str:
+    """As a header may carry it: in ASCII, and without a user's name."""
     parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"
+    host = ascii_host(parts)
+    bracketed = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme}://{bracketed}{f':{parts.port}' if parts.port else ''}"

@@ -52,6 +52,7 @@ def pay(tx: Transaction, session_id: str, buyer: Buyer, means: Means) -> Outcome
     """
     session = _open_session(tx, session_id)
     session = _with_shipping(tx, session, buyer.shipping_rate)
+    _forget_3ds(tx, session_id)
     if session["amount_total"] == 0:
         _complete(tx, session, buyer, None, "no_payment_required")
         return Outcome.PAID
@@ -63,12 +64,16 @@ def pay(tx: Transaction, session_id: str, buyer: Buyer, means: Means) -> Outcome
     return _settle(tx, session, intent, method, buyer, means, decline)
 
 
-def answer_3ds(tx: Transaction, session_id: str, *, passed: bool) -> Outcome | Decline:
-    """What the buyer answered on the bank's page. Raises NotOpen, or Refusal when nobody had asked."""
+def answer_3ds(tx: Transaction, session_id: str, *, passed: bool, attempt: str | None = None) -> Outcome | Decline:
+    """What the buyer answered on the bank's page. Raises NotOpen, or Refusal when nobody had asked.
+
+    `attempt` is the payment method that the page asked about, if that is known: another tab may ask by now about
+    another card, and an answer is for the question that it was given to.
+    """
     session = _open_session(tx, session_id)
     private = tx.private(session_id)
     pending = private.pop("pending", None)
-    if pending is None:
+    if pending is None or attempt not in (None, pending["method"]):
         raise Refusal("This Checkout Session is not waiting for authentication.")
     tx.remember(session_id, private)
     buyer = Buyer(**(pending["buyer"] | {"address": Address(**pending["buyer"]["address"])}))
@@ -109,6 +114,13 @@ def settle_delayed(tx: Transaction, session_id: str, *, ok: bool) -> Body:
         charges.fail_intent(tx, intent, method, refusal, charge["id"])
         events.record(tx, "checkout.session.async_payment_failed", session)
     return session
+
+
+def _forget_3ds(tx: Transaction, session_id: str) -> None:
+    """A new attempt takes the place of one whose authentication is awaited: the two may differ in what is due."""
+    private = tx.private(session_id)
+    if private.pop("pending", None):
+        tx.remember(session_id, private)
 
 
 def _open_session(tx: Transaction, session_id: str) -> Body:
@@ -196,6 +208,7 @@ def _ask_for_3ds(tx: Transaction, session: Body, intent: Body, method: Body, buy
         "last4": means.card.last4,
         "exp_month": means.exp_month,
         "exp_year": means.exp_year,
+        "is_typed": means.is_typed,
     }
     tx.remember(session["id"], private)
     return Outcome.AUTHENTICATE

@@ -88,6 +88,10 @@ def unauthenticated(message: str) -> Refusal:
     return Refusal(message, status=401)
 
 
+def key_too_long(most: int) -> Refusal:
+    return Refusal(f"Invalid Idempotency-Key: must be at most {most} characters")
+
+
 def key_reused(key: str) -> Refusal:
     return Refusal(
         "Keys for idempotent requests can only be used with the same parameters they were first used with. "

@@ -6,7 +6,7 @@ act on is refused by name, for a silently ignored one would be found in producti
 
 import re
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from shop.sandbox.currencies import LARGEST_CHARGE, SMALLEST_CHARGE, SUPPORTED, THREE_DECIMAL, written
 from shop.sandbox.refusals import Refusal, missing_parameter, not_played, too_many
@@ -24,13 +24,15 @@ def _words(listed: str) -> tuple[str, ...]:
 
 
 _NOT_PLAYED = _words(
-    """consent_collection custom_fields customer_account customer_update invoice_creation managed_payments
+    """allow_promotion_codes consent_collection custom_fields customer_account customer_update invoice_creation managed_payments
     name_collection optional_items payment_method_configuration payment_method_data payment_method_options
     phone_number_collection return_url redirect_on_completion saved_payment_method_options setup_intent_data
     subscription_data tax_id_collection payment_method_collection permissions"""
 )
 _INTENT_NOT_PLAYED = ["application_fee_amount", "on_behalf_of", "setup_future_usage", "shipping", "transfer_data"]
 _NOT_SWITCHED_ON = (("automatic_tax", ""), ("after_expiration", "recovery"))
+# What may stand in a header of the payment page without meaning anything else there.
+_HOST = re.compile(r"[A-Za-z0-9_.:-]+")
 EMAIL = re.compile(r"^[^\s@<>,;]+@[^\s@<>,;.]+(\.[^\s@<>,;.]+)+$")
 
 
@@ -83,13 +85,20 @@ def check_url(url: str | None, path: str) -> None:
         return
     try:
         parts = urlsplit(url.replace("{CHECKOUT_SESSION_ID}", "id"))
+        has_host = bool(_HOST.fullmatch(ascii_host(parts)))
+        _ = parts.port
     except ValueError:
         raise Refusal("Not a valid URL", code="url_invalid", param=path) from None
     if not parts.scheme:
         message = "Invalid URL: An explicit scheme (such as https) must be provided."
         raise Refusal(message, code="url_invalid", param=path)
-    if parts.scheme not in ("http", "https") or not parts.hostname or re.search(r"\s", url):
+    if parts.scheme not in ("http", "https") or not has_host or re.search(r"\s", url):
         raise Refusal("Not a valid URL", code="url_invalid", param=path)
+
+
+def ascii_host(parts: SplitResult) -> str:
+    """The host as it travels, `münchen.example` as `xn--mnchen-3ya.example`. Raises ValueError for what is no name."""
+    return (parts.hostname or "").encode("idna").decode()
 
 
 def check_currency(currency: str, path: str) -> str:
@@ -113,8 +122,10 @@ def _check_scope(params: Params) -> None:
     if params.get("ui_mode", "hosted_page") != "hosted_page":
         raise not_played("ui_mode", "only `hosted_page`")
     for name in _NOT_PLAYED:
-        if name in params:
+        if params.get(name, False) is not False:
             raise not_played(name)
+    if params.get("billing_address_collection") == "required":
+        raise not_played("billing_address_collection", "only `auto`")
     if params.get("customer_creation") == "always":
         raise not_played("customer_creation", "only `if_required`")
     for outer, inner in _NOT_SWITCHED_ON:

@@ -29,10 +29,20 @@ class SandboxSettings:
 
     def __post_init__(self) -> None:
         for name, url in (("public_url", self.public_url), ("webhook_url", self.webhook_url)):
-            if url and (urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname):
-                raise ValueError(f"{name} must be an http or https address, not {url!r}")
-        if self.webhook_url and not self.webhook_secret:
-            raise ValueError("webhook_url without webhook_secret: set a secret such as whsec_local")
+            check_address(name, url)
+        check_secret(self.webhook_url, self.webhook_secret)
+
+
+def check_address(name: str, url: str) -> None:
+    """Raises ValueError for what is neither empty nor an address."""
+    if url and (urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname):
+        raise ValueError(f"{name} must be an http or https address, not {url!r}")
+
+
+def check_secret(url: str, secret: str) -> None:
+    """Raises ValueError for an endpoint without one."""
+    if url and not secret:
+        raise ValueError("webhook_url without webhook_secret: set a secret such as whsec_local")
 
 
 def is_loopback(host: str) -> bool:

@@ -23,8 +23,9 @@ CREATE TABLE IF NOT EXISTS objects (
 CREATE INDEX IF NOT EXISTS objects_in_order ON objects (object, seq);
 CREATE INDEX IF NOT EXISTS objects_by_intent ON objects (object, json_extract(body, '$.payment_intent'));
 CREATE INDEX IF NOT EXISTS objects_by_status ON objects (object, json_extract(body, '$.status'));
-CREATE TABLE IF NOT EXISTS idempotency (
-    key TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, status INTEGER, body TEXT, first_used REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS idempotency_keys (
+    key TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, request TEXT NOT NULL, status INTEGER, body TEXT,
+    first_used REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS deliveries (
     id INTEGER PRIMARY KEY AUTOINCREMENT, event TEXT NOT NULL, type TEXT NOT NULL, payload BLOB NOT NULL,
     state TEXT NOT NULL CHECK (state IN ('pending', 'sending', 'delivered', 'given_up')),
@@ -125,7 +126,7 @@ class Store:
                 tx.set_meta("salt", str(seed) if seed else secrets.token_hex(32))
                 tx.set_meta("clock_offset", "0")
             # Whatever was under way when the process died is taken up again.
-            tx.sql.execute("DELETE FROM idempotency WHERE status IS NULL")
+            tx.sql.execute("DELETE FROM idempotency_keys WHERE status IS NULL")
             tx.sql.execute("UPDATE deliveries SET state = 'pending' WHERE state = 'sending'")
             self._offset = float(tx.meta("clock_offset") or 0)
 

@@ -7,16 +7,18 @@ Tree = str | dict[str, "Tree"]
 """A decoded request: leaves are text, arrays are dicts keyed `0`, `1`, ... until the contract says which they are."""
 
 _STEP = re.compile(r"\[([^\[\]]*)\]")
+# Deeper than any parameter of Stripe's; a key with more steps is not one.
+_DEEPEST = 20
 _KEY = re.compile(r"^([^\[\]]+)((?:\[[^\[\]]*\])*)$")
 
 
 def decoded(encoded: str) -> dict[str, Tree]:
-    """The tree that a query or a form body spells, in its own order. A key with broken brackets stays one odd key."""
+    """The tree that a query or a form body spells, in its own order. Broken or endless brackets stay one odd key."""
     root: dict[str, Tree] = {}
     for key, value in parse_qsl(encoded, keep_blank_values=True):
         match = _KEY.match(key)
         steps = [match[1], *_STEP.findall(match[2])] if match else [key]
-        _plant(root, steps, value)
+        _plant(root, steps if len(steps) <= _DEEPEST else [key], value)
     return root
 
 

@@ -26,6 +26,7 @@ def test_the_same_key_and_parameters_replay_the_first_answer(local: RunningSandb
     assert headers["Idempotency-Key"] == "order-1"
     assert headers["Request-Id"] != first.last_response.headers["Request-Id"]
     assert headers["Stripe-Version"] == stripe.api_version
+    assert headers["Original-Request"] == first.last_response.headers["Request-Id"]
     assert "Idempotent-Replayed" not in first.last_response.headers
 
 
@@ -42,6 +43,12 @@ def test_the_same_key_with_other_parameters_is_refused(local: RunningSandbox) ->
     assert refused.value.http_status == 400
     assert "Keys for idempotent requests can only be used with the same parameters" in str(refused.value)
     assert len(local.control.sessions()) == 1
+
+
+def test_a_key_has_255_characters_at_most(local: RunningSandbox) -> None:
+    assert create(local.url, "k" * 255).status == "open"
+    with pytest.raises(stripe.InvalidRequestError, match="Invalid Idempotency-Key: must be at most 255 characters"):
+        create(local.url, "k" * 256)
 
 
 def test_the_same_key_at_another_endpoint_is_refused(local: RunningSandbox) -> None:

@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 import requests
 import stripe
+from markupsafe import escape
 from stripe.checkout import Session
 
 from shop.sandbox.addresses import NEEDS_STATE
+from shop.sandbox.cards import CARDS, TestCard
 from shop.sandbox.server import RunningSandbox
 from tests.contract.conftest import SHIPPED, a_line
 
@@ -27,6 +29,7 @@ BUYER = {
     "exp": "12 / 34",
     "cvc": "123",
 }
+PICKED = {"number": "", "exp": "", "cvc": ""}
 
 
 class Fields(HTMLParser):
@@ -187,6 +190,34 @@ def test_a_decline_is_told_beside_the_card_and_the_next_card_pays(
     assert local.control.session(key_of(buyer))["payment_status"] == "paid"
 
 
+@pytest.mark.parametrize("card", [card for card in CARDS if card.decline], ids=lambda card: card.label)
+def test_a_picked_card_that_is_declined_is_told_beside_the_picker_and_nothing_is_reset(
+    buyer: Buyer, card: TestCard
+) -> None:
+    courier = re.findall(r'value="(shr_\w+)"', buyer.page.text)[1]
+    filled = BUYER | PICKED | {"test_card": card.number, "shipping_option": courier}
+    assert buyer.send(**filled).status_code == 422
+    assert card.decline is not None
+    assert escape(card.decline.message) in buyer.page.text
+    assert buyer.fields.wrong == {"test_card": "test_card-hint test_card-error"}
+    assert {name: buyer.fields.values[name] for name in filled} == filled
+    assert buyer.send(test_card="4242424242424242").status_code == 303
+
+
+@pytest.mark.parametrize(
+    "card", ["4000000000000259", "4000000000002685", "4000000000001976", "4000000000007726", "4000000000005126"]
+)
+def test_a_test_card_that_is_not_played_says_so_instead_of_paying(buyer: Buyer, card: str) -> None:
+    assert buyer.send(**(BUYER | {"number": card})).status_code == 422
+    assert "The local Stripe does not play this test card yet." in buyer.page.text
+
+
+def test_a_state_that_belongs_to_another_country_is_left_out(buyer: Buyer, local: RunningSandbox) -> None:
+    assert buyer.send(**(BUYER | {"state": "NY"})).status_code == 303
+    session = local.control.session(key_of(buyer))
+    assert session["collected_information"]["shipping_details"]["address"]["state"] is None
+
+
 def test_3d_secure_asks_on_a_page_of_its_own_and_then_pays(buyer: Buyer, local: RunningSandbox) -> None:
     asked = buyer.send(**(BUYER | {"number": "4000002500003155"}))
     assert (asked.status_code, asked.headers["Location"]) == (303, f"/c/pay/{key_of(buyer)}/3ds")
@@ -204,7 +235,52 @@ def test_a_failed_3d_secure_returns_to_the_form_with_what_was_typed(buyer: Buyer
     assert "We are unable to authenticate your payment method." in answer.text
     assert bank.fields.values["email"] == "kim@example.com"
     assert bank.fields.values["line1"] == "1 Raffles Place"
-    assert Buyer(f"{buyer.url}/3ds").page.url == buyer.url, "nothing is waited for any more"
+    assert bank.fields.values["number"] == "4000002500003155"
+    assert bank.fields.values["exp"] == "12 / 34"
+    assert bank.send(buyer.url, cvc="123", number="4242424242424242").status_code == 303
+    assert local.control.session(key_of(buyer))["payment_status"] == "paid"
+
+
+def test_a_picked_card_that_fails_3d_secure_is_picked_still_and_told_beside_the_picker(buyer: Buyer) -> None:
+    courier = re.findall(r'value="(shr_\w+)"', buyer.page.text)[1]
+    buyer.send(**(BUYER | PICKED | {"test_card": "4000008400001629", "shipping_option": courier}))
+    bank = Buyer(f"{buyer.url}/3ds")
+    bank.send(result="complete")
+    assert bank.fields.values["test_card"] == "4000008400001629"
+    assert bank.fields.values["shipping_option"] == courier
+    assert bank.fields.values["number"] == ""
+    assert bank.fields.wrong == {"test_card": "test_card-hint test_card-error"}
+
+
+def test_an_answered_3d_secure_is_not_asked_again(buyer: Buyer) -> None:
+    buyer.send(**(BUYER | {"number": "4000002500003155"}))
+    bank = Buyer(f"{buyer.url}/3ds")
+    answer = Fields(bank.page.text).values | {"result": "fail"}
+    assert bank.send(result="fail").status_code == 422
+    assert Buyer(f"{buyer.url}/3ds").page.url == buyer.url
+    again = requests.post(f"{buyer.url}/3ds", answer, timeout=5)
+    assert (again.status_code, again.url) == (200, buyer.url), "a second click leads to the form"
+
+
+def test_a_second_tab_takes_the_place_of_the_card_that_was_to_be_authenticated(
+    buyer: Buyer, local: RunningSandbox
+) -> None:
+    courier = local.control.session(key_of(buyer))["shipping_options"][1]["shipping_rate"]
+    buyer.send(**(BUYER | {"number": "4000002500003155"}))
+    left_open = Buyer(f"{buyer.url}/3ds")
+    second = Buyer(buyer.url)
+    second.send(**(BUYER | {"number": "4000000000000002", "shipping_option": courier}))
+    assert left_open.send(result="complete").headers["Location"] == f"/c/pay/{key_of(buyer)}/3ds"
+    assert local.control.session(key_of(buyer))["status"] == "open"
+    second.send(**(BUYER | {"number": "4000002760003184", "shipping_option": courier}))
+    assert left_open.send(f"{buyer.url}/3ds", result="complete").headers["Location"] == f"/c/pay/{key_of(buyer)}/3ds"
+    assert local.control.session(key_of(buyer))["status"] == "open", "that answer was about the other card"
+    asked = Buyer(f"{buyer.url}/3ds")
+    assert "card ending in 3184" in asked.page.text
+    asked.send(result="complete")
+    session = local.control.session(key_of(buyer))
+    (charge,) = local.control.events("charge.succeeded")
+    assert session["amount_total"] == charge["data"]["object"]["amount"] == 6400
 
 
 def test_a_delayed_debit_goes_back_to_the_shop_unpaid(buyer: Buyer, local: RunningSandbox) -> None:
@@ -257,9 +333,11 @@ def test_a_form_of_another_page_pays_nothing(buyer: Buyer, local: RunningSandbox
 
 
 def test_a_page_of_nobody_is_a_404_in_the_pages_own_look(local: RunningSandbox) -> None:
-    page = requests.get(f"{local.url}/c/pay/cs_test_x", timeout=5)
-    assert page.status_code == 404
-    assert "There is no such payment page" in page.text
+    for path, heading in (("c/pay/cs_test_x", "There is no such payment page"), ("nowhere", "There is no such page")):
+        page = requests.get(f"{local.url}/{path}", timeout=5)
+        assert page.status_code == 404
+        assert heading in page.text
+        assert "Local Stripe, no real money" in page.text
 
 
 def test_pages_carry_a_strict_policy_and_nothing_inline(buyer: Buyer, local: RunningSandbox) -> None:
@@ -271,6 +349,22 @@ def test_pages_carry_a_strict_policy_and_nothing_inline(buyer: Buyer, local: Run
         assert page.headers["Cache-Control"] == "no-store"
         assert "Set-Cookie" not in page.headers
     assert "form-action 'self' http://127.0.0.1:9;" in buyer.page.headers["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize(
+    ("address", "origin"),
+    [
+        ("https://münchen.example/return", "https://xn--mnchen-3ya.example"),
+        ("https://例え.jp:8443/return", "https://xn--r8jz45g.jp:8443"),
+        ("https://kim:secret@shop.example/return", "https://shop.example"),
+        ("http://[::1]:8000/return", "http://[::1]:8000"),
+    ],
+)
+def test_the_policy_names_the_shop_in_letters_that_a_header_can_carry(
+    checkout: Create, address: str, origin: str
+) -> None:
+    page = Buyer(str(checkout(success_url=address).url)).page
+    assert f"form-action 'self' {origin};" in page.headers["Content-Security-Policy"]
 
 
 def test_every_field_has_a_label_and_the_promised_name(buyer: Buyer) -> None:

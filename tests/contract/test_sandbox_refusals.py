@@ -170,6 +170,27 @@ REFUSED: list[tuple[str, dict[str, Any], str, str, str | None]] = [
     ),
     ("an address without a host", {"cancel_url": "https://"}, "Not a valid URL", "cancel_url", "url_invalid"),
     (
+        "an address that is a script",
+        {"cancel_url": "javascript:alert(1)"},
+        "Not a valid URL",
+        "cancel_url",
+        "url_invalid",
+    ),
+    (
+        "an address that would change a header's meaning",
+        {"success_url": "http://shop;script-src*/return"},
+        "Not a valid URL",
+        "success_url",
+        "url_invalid",
+    ),
+    (
+        "an address with a port that there is not",
+        {"success_url": "http://shop.example:99999/"},
+        "Not a valid URL",
+        "success_url",
+        "url_invalid",
+    ),
+    (
         "an empty address",
         {"success_url": ""},
         "You passed an empty string for 'success_url'.",
@@ -233,6 +254,20 @@ REFUSED: list[tuple[str, dict[str, Any], str, str, str | None]] = [
         {"automatic_tax": {"enabled": True}},
         "The local Stripe does not play `automatic_tax[enabled]` yet",
         "automatic_tax[enabled]",
+        "sandbox_not_played",
+    ),
+    (
+        "codes that would change the amount",
+        {"allow_promotion_codes": True},
+        "The local Stripe does not play `allow_promotion_codes` yet",
+        "allow_promotion_codes",
+        "sandbox_not_played",
+    ),
+    (
+        "a billing address that its page does not ask for",
+        {"billing_address_collection": "required"},
+        "The local Stripe does not play `billing_address_collection` yet",
+        "billing_address_collection",
         "sandbox_not_played",
     ),
     (
@@ -381,3 +416,43 @@ def test_broken_brackets_are_an_unknown_parameter_not_a_crash(local: RunningSand
     answer = requests.post(f"{local.url}/v1/checkout/sessions", {key: "1"}, auth=(KEY, ""), timeout=5)
     assert answer.status_code == 400
     assert "Received unknown parameter" in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("key", ["line_items[²][quantity]", "line_items[" + "9" * 5000 + "][quantity]"])
+def test_a_place_in_an_array_that_is_no_number_is_refused(local: RunningSandbox, key: str) -> None:
+    answer = requests.post(f"{local.url}/v1/checkout/sessions", {key: "1"}, auth=(KEY, ""), timeout=5)
+    assert answer.status_code == 400
+    assert "Invalid array" in answer.text
+
+
+@pytest.mark.parametrize("name", ["metadata", "metadate"])
+def test_brackets_without_end_are_an_unknown_parameter_not_a_crash(local: RunningSandbox, name: str) -> None:
+    headers = {"Idempotency-Key": "order-1"}
+    form = {name + "[a]" * 5000: "1"}
+    answer = requests.post(f"{local.url}/v1/checkout/sessions", form, auth=(KEY, ""), headers=headers, timeout=5)
+    assert answer.status_code == 400
+    assert "Received unknown parameter" in answer.json()["error"]["message"]
+
+
+def test_a_parameter_in_the_query_of_a_post_counts_as_one_in_its_body(local: RunningSandbox) -> None:
+    url = f"{local.url}/v1/checkout/sessions?metadate[a]=b"
+    answer = requests.post(url, {"mode": "payment"}, auth=(KEY, ""), timeout=5)
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "metadate")
+
+
+def test_json_is_told_what_the_api_reads(local: RunningSandbox) -> None:
+    answer = requests.post(f"{local.url}/v1/checkout/sessions", json={"mode": "payment"}, auth=(KEY, ""), timeout=5)
+    assert answer.status_code == 400
+    assert "POST content type is application/x-www-form-urlencoded" in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("method", "body", "status"),
+    [("PUT", "", 404), ("PATCH", "", 404), ("DELETE", "", 404), ("POST", "x" * 1_000_001, 413)],
+)
+def test_whatever_comes_to_the_api_is_answered_in_stripes_shape(
+    local: RunningSandbox, method: str, body: str, status: int
+) -> None:
+    answer = requests.request(method, f"{local.url}/v1/checkout/sessions", data=body, auth=(KEY, ""), timeout=5)
+    assert answer.status_code == status
+    assert answer.json()["error"]["type"] == "invalid_request_error"

@@ -85,7 +85,9 @@ def test_a_name_that_is_not_its_own_is_refused(local: RunningSandbox) -> None:
 
 
 def ask(local: RunningSandbox, name: str, **arguments: Any) -> requests.Response:
-    return requests.post(f"{local.url}/_control/{name}", json=arguments, timeout=5)
+    # By hand: what is no number has no place in JSON as `requests` writes it, and comes nevertheless.
+    headers = {"Content-Type": "application/json"}
+    return requests.post(f"{local.url}/_control/{name}", json.dumps(arguments), headers=headers, timeout=5)
 
 
 def test_every_control_works_from_another_process(local: RunningSandbox, receiver: Receiver) -> None:
@@ -115,6 +117,9 @@ def test_every_control_works_from_another_process(local: RunningSandbox, receive
         ("pay", {"session_id": "cs_test_x"}, 404, "No such checkout.session"),
         ("pay", {}, 400, "session_id"),
         ("fail_next", {"kind": "flood"}, 400, "kind must be one of"),
+        ("advance", {"seconds": float("inf")}, 400, "seconds must be a number"),
+        ("set_webhook", {"url": "shop.example", "secret": "whsec_x"}, 400, "must be an http or https address"),
+        ("set_webhook", {"url": "http://127.0.0.1:9/", "secret": ""}, 400, "set a secret such as"),
         ("_account", {}, 404, "There is no control"),
         ("nothing", {}, 404, "There is no control"),
     ],
@@ -135,6 +140,33 @@ def test_a_page_of_another_origin_cannot_reach_the_controls(local: RunningSandbo
     asked_first = requests.options(f"{local.url}/_control/pay", headers={"Origin": "http://evil.example"}, timeout=5)
     assert "Access-Control-Allow-Origin" not in asked_first.headers
     assert local.control.session(session)["status"] == "open"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "http://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://127.0.0.1:1"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+    ],
+)
+def test_what_a_browser_sends_for_another_page_is_refused_whatever_its_type(
+    local: RunningSandbox, headers: dict[str, str]
+) -> None:
+    session = client_of(local.url).v1.checkout.sessions.create(params=a_checkout()).id  # type: ignore[arg-type]
+    arguments = {"session_id": session}
+    paid = requests.post(f"{local.url}/_control/pay", json=arguments, headers=headers, timeout=5)
+    ended = requests.post(
+        f"{local.url}/v1/checkout/sessions/{session}/expire", auth=(KEY, ""), headers=headers, timeout=5
+    )
+    assert (paid.status_code, ended.status_code) == (403, 403)
+    assert "pages of other origins" in paid.json()["error"]["message"]
+    assert "pages of other origins" in ended.json()["error"]["message"]
+    assert local.control.session(session)["status"] == "open"
+    own = {"Origin": local.url, "Sec-Fetch-Site": "same-origin"}
+    assert requests.post(f"{local.url}/_control/pay", json=arguments, headers=own, timeout=5).status_code == 200
 
 
 def test_the_controls_are_the_same_in_this_process(local: RunningSandbox) -> None:
