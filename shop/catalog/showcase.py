@@ -10,7 +10,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy import and_, bindparam, false, func, or_, select
+from sqlalchemy import Connection, and_, bindparam, func, or_, select
 from sqlalchemy.orm import Session, selectinload
 
 from shop.catalog.models import CatalogueClock, Product, ProductImage, ProductOption, Variant
@@ -178,18 +178,18 @@ class Showcase:
         self._version = 0
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
 
-    def product(self, session: Session, slug: str, moment: datetime | None = None) -> ProductView | None:
+    def product(self, reader: Session | Connection, slug: str, moment: datetime | None = None) -> ProductView | None:
         """The product on sale under `slug` at `moment` (now), with its stock of this instant; None if there is none.
 
         One statement when the product is known here, five when it is not.
         """
-        rows = session.execute(_PULSE, {"slug": slug}).all()
-        kept = self._recall(session, slug, rows[0][0] if rows else 0)
+        rows = reader.execute(_PULSE, {"slug": slug}).all()
+        kept = self._recall(reader, slug, rows[0][0] if rows else 0)
         if kept is None or not kept.view.on_sale_at(moment or now()):
             return None
         return kept.with_stock(tuple((row[1], row[2]) for row in rows))
 
-    def _recall(self, session: Session, slug: str, version: int) -> _Kept | None:
+    def _recall(self, reader: Session | Connection, slug: str, version: int) -> _Kept | None:
         with self._lock:
             if version != self._version:
                 self._kept.clear()
@@ -197,7 +197,7 @@ class Showcase:
             elif slug in self._kept:
                 self._kept.move_to_end(slug)
                 return self._kept[slug]
-        view = _read(session, slug, version)
+        view = _read(reader if isinstance(reader, Session) else Session(reader), slug, version)
         if view is None:
             # A slug that does not exist is not kept: strangers could fill the memory with invented ones.
             return None
@@ -245,65 +245,64 @@ def _read(session: Session, slug: str, version: int) -> ProductView | None:
     )
 
 
-def shelf(session: Session, after: str | None = None, limit: int = 12, moment: datetime | None = None) -> Shelf:
+_IMAGES = ProductImage.__table__.c
+_FIRST_PICTURE = (
+    select(_IMAGES.id)
+    .where(_IMAGES.product_id == _PRODUCTS.id)
+    .order_by(_IMAGES.position, _IMAGES.id)
+    .limit(1)
+    .correlate(Product.__table__)
+    .scalar_subquery()
+)
+_OFFERS = (
+    select(
+        _VARIANTS.product_id,
+        func.min(_VARIANTS.price_minor).label("lowest"),
+        func.max(_VARIANTS.price_minor).label("highest"),
+        func.max(_VARIANTS.on_hand - _VARIANTS.reserved).label("best_stock"),
+    )
+    .where(_VARIANTS.active)
+    .group_by(_VARIANTS.product_id)
+    .subquery()
+)
+_SHELF = (
+    select(
+        *(_PRODUCTS[name] for name in ("id", "slug", "title", "tagline", "currency", "position")),
+        *(_OFFERS.c[name] for name in ("lowest", "highest", "best_stock")),
+        *(_IMAGES[name] for name in ("key", "alt", "width", "height", "value_id")),
+    )
+    .select_from(Product.__table__)
+    .join(_OFFERS, _OFFERS.c.product_id == _PRODUCTS.id)
+    .outerjoin(ProductImage.__table__, _IMAGES.id == _FIRST_PICTURE)
+    .where(
+        _PRODUCTS.status == "active",
+        or_(_PRODUCTS.publish_at.is_(None), _PRODUCTS.publish_at <= bindparam("moment")),
+        or_(_PRODUCTS.unpublish_at.is_(None), _PRODUCTS.unpublish_at > bindparam("moment")),
+    )
+    .order_by(_PRODUCTS.position, _PRODUCTS.id)
+    .limit(bindparam("most"))
+)
+_SHELF_BEYOND = _SHELF.where(
+    or_(
+        _PRODUCTS.position > bindparam("position"),
+        and_(_PRODUCTS.position == bindparam("position"), _PRODUCTS.id > bindparam("last")),
+    )
+)
+
+
+def shelf(
+    reader: Session | Connection, after: str | None = None, limit: int = 12, moment: datetime | None = None
+) -> Shelf:
     """One page of what is on sale at `moment` (now), in the staff's order, after the cursor. One statement.
 
     The cursor is "position.id" of the last product shown; one that is not of that form begins at the start.
     """
-    moment = moment or now()
-    first_picture = (
-        select(ProductImage.id)
-        .where(ProductImage.product_id == Product.id)
-        .order_by(ProductImage.position, ProductImage.id)
-        .limit(1)
-        .correlate(Product)
-        .scalar_subquery()
-    )
-    offer = (
-        select(
-            Variant.product_id,
-            func.min(Variant.price_minor).label("lowest"),
-            func.max(Variant.price_minor).label("highest"),
-            func.max(Variant.on_hand - Variant.reserved).label("best_stock"),
-        )
-        .where(Variant.active)
-        .group_by(Variant.product_id)
-        .subquery()
-    )
     cursor = _cursor(after)
-    beyond = (
-        or_(Product.position > cursor[0], and_(Product.position == cursor[0], Product.id > cursor[1]))
-        if cursor
-        else ~false()
-    )
-    rows = session.execute(
-        select(
-            Product.id,
-            Product.slug,
-            Product.title,
-            Product.tagline,
-            Product.currency,
-            Product.position,
-            offer.c.lowest,
-            offer.c.highest,
-            offer.c.best_stock,
-            ProductImage.key,
-            ProductImage.alt,
-            ProductImage.width,
-            ProductImage.height,
-            ProductImage.value_id,
-        )
-        .join(offer, offer.c.product_id == Product.id)
-        .outerjoin(ProductImage, ProductImage.id == first_picture)
-        .where(
-            Product.status == "active",
-            or_(Product.publish_at.is_(None), Product.publish_at <= moment),
-            or_(Product.unpublish_at.is_(None), Product.unpublish_at > moment),
-            beyond,
-        )
-        .order_by(Product.position, Product.id)
-        .limit(limit + 1)
-    ).all()
+    asked = {"moment": moment or now(), "most": limit + 1}
+    if cursor is None:
+        rows = reader.execute(_SHELF, asked).all()
+    else:
+        rows = reader.execute(_SHELF_BEYOND, asked | {"position": cursor[0], "last": cursor[1]}).all()
     cards = tuple(
         Card(
             id=row.id,

@@ -29,7 +29,9 @@ def protect(app: Flask) -> None:
 
     @app.before_request
     def _check() -> None:
-        if request.method not in SAFE and not request.cookies and same_origin():
+        if request.method in SAFE:
+            return
+        if not request.cookies and same_origin():
             g.csrf_valid = True  # Flask-WTF's forms look here before they check once more
             return
         csrf.protect(apply_exemptions=True)

@@ -9,7 +9,7 @@ from flask_sqlalchemy_lite import SQLAlchemy
 from sqlalchemy.orm import Session
 
 from shop.articles.placement import PlacementSigner
-from shop.catalog.showcase import Showcase
+from shop.catalog.showcase import ProductView, Shelf, Showcase, shelf
 from shop.config import Settings
 from shop.db import Database
 from shop.payments.gateway import Gateway
@@ -39,6 +39,17 @@ class House:
     gateway: Gateway
     placements: PlacementSigner
     showcase: Showcase = field(default_factory=Showcase)
+
+    def product(self, slug: str) -> ProductView | None:
+        """The product on sale under `slug`, with its stock of this instant; None if there is none."""
+        # Asked for every page and every card: without a session, whose bookkeeping costs as much as the answer.
+        with self.database.engine.connect() as connection:
+            return self.showcase.product(connection, slug)
+
+    def shelf(self, after: str | None, limit: int) -> Shelf:
+        """One page of what is on sale, beyond the cursor `after`."""
+        with self.database.engine.connect() as connection:
+            return shelf(connection, after, limit)
 
 
 def house() -> House:

@@ -1,5 +1,7 @@
 """How often one address may do what is costly or worth guessing. Counted in memory, or in Redis for several machines."""
 
+from typing import Any
+
 from flask import Flask
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
@@ -10,11 +12,17 @@ from shop.config import Settings
 class ViewLimiter(Limiter):
     """Limits that views declare, and no others."""
 
-    def _check_request_limit(self, callable_name: str | None = None, in_middleware: bool = True) -> None:
-        # The library also looks before every request, for limits that hold everywhere: there are none, and looking in vain
-        # costs as much as a page that is kept ready.
-        if not in_middleware:
-            super()._check_request_limit(callable_name, in_middleware)
+    def init_app(self, app: Flask) -> None:
+        """Attach it to `app`."""
+        hooks: list[list[Any]] = [
+            of_app[None] for of_app in (app.before_request_funcs, app.after_request_funcs, app.teardown_request_funcs)
+        ]
+        ours = [list(called) for called in hooks]
+        super().init_app(app)
+        # The library's own hooks are for limits that hold everywhere, for headers that tell of them and for counting by the
+        # answer. Nothing of that is used, and looking for it in vain on every request costs as much as finding a page.
+        for called, before in zip(hooks, ours, strict=True):
+            called[:] = before
 
 
 limiter = ViewLimiter(get_remote_address, strategy="moving-window", headers_enabled=False)

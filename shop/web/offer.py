@@ -4,6 +4,7 @@ import re
 import secrets
 import threading
 import time
+from collections.abc import Callable
 
 from babel import Locale
 from sqlalchemy.orm import Session
@@ -79,12 +80,12 @@ class CountriesServed:
         """The country's name in the shop's language; its code if it has none."""
         return str(self._names.get(code, code))
 
-    def read(self, session: Session) -> Countries:
-        """Code and name of each country served, in the names' order. One statement, or none if lately read."""
+    def read(self, reading: Callable[[], Session]) -> Countries:
+        """Code and name of each country served, in the names' order. One statement, or none (and no session) if lately read."""
         with self._lock:
             if time.monotonic() < self._until:
                 return self._kept
-        named = sorted(((code, self.name(code)) for code in countries_served(session)), key=lambda pair: pair[1])
+        named = sorted(((code, self.name(code)) for code in countries_served(reading())), key=lambda pair: pair[1])
         with self._lock:
             self._kept = tuple(named)
             self._until = time.monotonic() + COUNTRIES_FRESH_FOR

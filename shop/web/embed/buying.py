@@ -52,7 +52,7 @@ def _read_form() -> tuple[ProductView, Countries, Filled] | None:
     product = product_asked(request.form.get("product"))
     if product is None:
         return None
-    countries = frames().countries.read(reading())
+    countries = frames().countries.read(reading)
     settings = house().settings
     filled = read(product, countries, settings.shop_max_quantity, settings.shop_locale)
     end_reading()

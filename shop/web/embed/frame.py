@@ -19,7 +19,7 @@ def product_asked(slug: str | None) -> ProductView | None:
     """The product on sale under a slug from outside; None for what is none, or is not of a slug's form."""
     if slug is None or not SLUG.fullmatch(slug):
         return None
-    return house().showcase.product(reading(), slug)
+    return house().product(slug)
 
 
 def page(body: str, status: int = 200) -> Response:
@@ -41,7 +41,7 @@ def show() -> Response:
     kept = frames()
     placement = kept.placement(asked.get("story", ""), asked.get("title", ""))
     cta = one_line(asked.get("cta", ""), CTA_LIMIT)
-    return page(kept.offer(product, kept.countries.read(reading()), cta=cta, placement=placement))
+    return page(kept.offer(product, kept.countries.read(reading), cta=cta, placement=placement))
 
 
 @csrf.exempt  # type: ignore[untyped-decorator]
@@ -56,7 +56,7 @@ def show_again() -> Response:
     return page(
         render_template(
             "embed/frame.html",
-            **kept.words(product, kept.countries.read(reading()))
+            **kept.words(product, kept.countries.read(reading))
             | {"handle": handle_sent(), "cta": cta_sent(), "placement": token_sent(), "press": new_press()},
         )
     )

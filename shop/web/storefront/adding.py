@@ -34,7 +34,7 @@ def add() -> Response:
     Whatever is wrong is said beside its field, with the form kept as it was sent.
     """
     view = product_on_sale(request.form.get("product"))
-    countries = front().countries.read(reading())
+    countries = front().countries.read(reading)
     end_reading()
     wish, filled = read_choices(view, countries, house().settings.shop_max_quantity)
     if wish is None:
@@ -65,7 +65,8 @@ def _add(wish: Wish, placement: Placement | None) -> Response:
     try:
         handle = _add_to_cart(wish, placement)
     except OutOfStock:
-        if not free_own_goods(cart_handle()):
+        # The last pieces may wait on the payment page that the reader came back from, of their cart or of this page.
+        if not (free_own_goods(cart_handle()) or free_own_goods(_handle_of(_press_sent()))):
             raise
         handle = _add_to_cart(wish, placement)
     answer = redirect(url_for("storefront.cart", added=1), 303)
@@ -85,9 +86,8 @@ def _add_to_cart(wish: Wish, placement: Placement | None) -> str:
 
 def _buy(wish: Wish, placement: Placement | None) -> Response:
     """One transaction fills the cart of this press of the button; `place` owns those that follow."""
-    press = request.form.get("press", "")
-    press = press if PRESS.fullmatch(press) else new_press()
-    handle = hashlib.sha256(f"express {press}".encode()).hexdigest()
+    press = _press_sent()
+    handle = _handle_of(press)
     try:
         cart_id = _express_cart(press, handle, wish, placement)
     except OutOfStock:
@@ -95,6 +95,17 @@ def _buy(wish: Wish, placement: Placement | None) -> Response:
             raise
         cart_id = _express_cart(press, handle, wish, placement)
     return start_payment(cart_id, wish.country)
+
+
+def _press_sent() -> str:
+    """The press that the form was shown with; a new one if it names none."""
+    press = request.form.get("press", "")
+    return press if PRESS.fullmatch(press) else new_press()
+
+
+def _handle_of(press: str) -> str:
+    """The handle of a press' own cart: known to whoever pressed, and to nobody else."""
+    return hashlib.sha256(f"express {press}".encode()).hexdigest()
 
 
 def _express_cart(press: str, handle: str, wish: Wish, placement: Placement | None) -> int:
@@ -146,10 +157,9 @@ def _said(view: ProductView, filled: Filled, error: ShopError) -> tuple[Filled, 
 def _again(view: ProductView, countries: Countries, filled: Filled, status: int) -> Response:
     token = request.form.get("placement", "")
     placement = house().placements.verify(token)
-    press = request.form.get("press", "")
     slots = {
         "csrf": generate_csrf(),
-        "press": press if PRESS.fullmatch(press) else new_press(),
+        "press": _press_sent(),
         "placement": token if placement else "",
         "story": way_back(placement),
     }

@@ -59,7 +59,7 @@ def answer(
     session = reading()
     cart = lines.view_cart(session, current_cart_id(session), house().settings.shop_currency)
     cart = with_own_goods(session, cart)
-    countries = front().countries.read(session)
+    countries = front().countries.read(reading)
     country = cart.country or home_country(countries)
     page = render_template(
         "storefront/cart.html",
@@ -134,7 +134,7 @@ def remove(line_id: int) -> Response:
 @limiter.limit("60/minute")
 def ship_to() -> Response:
     """POST /cart/country: remember where the cart goes, which decides what shipping costs. One transaction."""
-    form = country_form(front().countries.read(reading()))
+    form = country_form(front().countries.read(reading))
     end_reading()
     if not form.validate() or not form["country"].data:
         said = form["country"].errors

@@ -47,8 +47,6 @@ def read_choices(product: ProductView, countries: Countries, limit: int) -> tupl
     variant = product.variant_of(frozenset(chosen.values())) if len(chosen) == len(product.options) else None
     if variant is None and not errors:
         errors[choice_field(product)] = "This combination does not exist. Choose another one."
-    elif variant is not None and variant.available <= 0:
-        errors[choice_field(product)] = f"{variant.title or product.title} is sold out."
     typed = str(form["country"].data or "")
     country = typed if typed in dict(countries) else ""
     filled = Filled(chosen, str(form["quantity"].data or "")[:12], country, errors)

@@ -8,7 +8,7 @@ import structlog
 from flask import Response, jsonify, redirect, render_template, url_for
 
 from shop.checkout.closing import abandon, look_at_payment
-from shop.errors import NotFound, PaymentUnavailable
+from shop.errors import NotFound, PaymentRefused, PaymentUnavailable
 from shop.fulfilment.shipments import shipments_of
 from shop.orders.reading import OrderView, find_by_token
 from shop.web.carts import current_cart_id, keep_handle
@@ -55,9 +55,9 @@ def come_back(token: str) -> Response:
     if not order.is_settled:
         try:
             look_at_payment(house().database, house().gateway, order.id)
-        except PaymentUnavailable:
+        except (PaymentUnavailable, PaymentRefused) as error:
             # The page of the order says that it is waiting; the webhook, or the next look, will tell.
-            log.warning("return_without_answer", order=order.number)
+            log.warning("return_without_answer", order=order.number, code=error.code)
     return redirect(url_for("storefront.order", token=token), 303)  # type: ignore[return-value]
 
 
@@ -66,15 +66,18 @@ def cancelled(token: str) -> Response:
     """GET /orders/<token>/cancelled: back without having paid. Close the payment page, and leave an intact cart.
 
     A cart that is not the reader's own ("Buy now" has one for itself) gives its lines to theirs. An order that was paid
-    after all is shown instead.
+    after all is shown instead. Raises PaymentUnavailable rather than put goods into a second cart that the first one can
+    still pay for.
     """
     order = _find(token)
     end_reading()
+    still_payable = False
     try:
         abandon(house().database, house().gateway, order.id)
-    except PaymentUnavailable:
+    except (PaymentUnavailable, PaymentRefused) as error:
         # Its goods stay held until the sweep can ask again; the reader's cart counts them as the reader's own.
-        log.warning("cancel_without_answer", order=order.number)
+        log.warning("cancel_without_answer", order=order.number, code=error.code)
+        still_payable = True
     order = _find(token)
     end_reading()
     if order.paid_at is not None or order.processing_at is not None:
@@ -82,6 +85,8 @@ def cancelled(token: str) -> Response:
     answer = redirect(url_for("storefront.cart", cancelled=1), 303)
     with house().database.transaction() as session:
         if order.cart_id is not None and order.cart_id != current_cart_id(session):
+            if still_payable:
+                raise PaymentUnavailable
             keep_handle(answer, adopt_into_own(session, order.cart_id))  # type: ignore[arg-type]
     return answer  # type: ignore[return-value]
 

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 from shop.cart import lines
 from shop.cart.lines import CartView
 from shop.checkout.closing import abandon
-from shop.errors import PaymentUnavailable
+from shop.errors import PaymentRefused, PaymentUnavailable
 from shop.orders.held import held_by
 from shop.web.house import end_reading, house
 
@@ -40,6 +40,6 @@ def free_own_goods(handle: str | None) -> bool:
         return False
     try:
         abandon(house().database, house().gateway, held.order_id)
-    except PaymentUnavailable:
+    except (PaymentUnavailable, PaymentRefused):
         return False
     return True

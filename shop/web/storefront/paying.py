@@ -30,7 +30,7 @@ def check_out() -> Response:
 
     Transactions: one that remembers country and accepted prices, then those of `place`.
     """
-    countries = front().countries.read(reading())
+    countries = front().countries.read(reading)
     end_reading()
     form = country_form(countries)
     if not form.validate():

@@ -37,7 +37,7 @@ class Filled:
 
 def product_on_sale(slug: str | None) -> ProductView:
     """The product on sale under a slug from outside. Raises NotFound. One statement when it is known here."""
-    view = house().showcase.product(reading(), slug) if slug and SLUG.fullmatch(slug) else None
+    view = house().product(slug) if slug and SLUG.fullmatch(slug) else None
     if view is None:
         raise NotFound("product")
     return view
@@ -46,14 +46,17 @@ def product_on_sale(slug: str | None) -> ProductView:
 def show(slug: str) -> Response:
     """The page, with `?variant=<id>` chosen, and with the story that led here (`?story=&title=` or `?placement=`)."""
     view = product_on_sale(slug)
-    countries = front().countries.read(reading())
+    countries = front().countries.read(reading)
     wanted = _variant_asked(view)
-    chosen = shown_values(view) | (_choices_of(view, wanted) if wanted else {})
-    filled = Filled(chosen, country=home_country(countries))
     placement, token = _story_asked()
+
+    def made(marks: Mapping[str, str]) -> str:
+        chosen = shown_values(view) | (_choices_of(view, wanted) if wanted else {})
+        return render(view, countries, Filled(chosen, country=home_country(countries)), marks)
+
     page = front().page(
         (view.id, view.version, view.stock_key, wanted, countries),
-        lambda marks: render(view, countries, filled, marks),
+        made,
         {"csrf": generate_csrf(), "press": new_press(), "placement": str(escape(token)), "story": way_back(placement)},
     )
     return Response(page, mimetype="text/html")

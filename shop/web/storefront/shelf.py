@@ -1,14 +1,20 @@
 """GET /: what is on sale, a page at a time."""
 
-from flask import render_template, request
+from flask import Response, render_template, request
 
-from shop.catalog.showcase import shelf
-from shop.web.house import reading
+from shop.web.house import house
+from shop.web.storefront.front import front
 
 CARDS = 12
 
 
-def show() -> str:
-    """The list after the cursor `after`. One statement."""
+def show() -> Response:
+    """The list after the cursor `after`. One statement; what it says is rendered once."""
     after = request.args.get("after")
-    return render_template("storefront/shelf.html", shelf=shelf(reading(), after, CARDS), first_page=not after)
+    cards = house().shelf(after, CARDS)
+    page = front().page(
+        (cards, not after),
+        lambda _: render_template("storefront/shelf.html", shelf=cards, first_page=not after),
+        {},
+    )
+    return Response(page, mimetype="text/html")
