@@ -117,7 +117,7 @@ def test_choosing_what_is_sold_out_is_said_beside_the_choice(database: Database,
     empty_shelf(database, tee.variants[3])
     answer = reader.send(page, "/cart/lines", then="cart")
     assert answer.status == 422
-    assert "M / White is sold out." in answer.beside(tee.size)
+    assert answer.beside(tee.size) == "Summit shirt (M / White) is sold out."
     assert chosen(answer) == set(map(str, tee.values[3]))
     assert lines(database) == []
 
