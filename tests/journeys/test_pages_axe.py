@@ -130,6 +130,7 @@ def an_order_not_paid_in_time(browsers: Browsers, page: Page, house: House) -> N
     house.stripe.expire(house.stripe.sessions()[0]["id"])
     page.goto(f"{house.url}/orders/{house.orders()[0].access_token}/return")
     expect(page.get_by_role("heading", name="Not paid in time")).to_be_visible()
+    expect(page.get_by_text("Shipping is added")).to_have_count(0)
 
 
 def a_sold_out_product(browsers: Browsers, page: Page, house: House) -> None:

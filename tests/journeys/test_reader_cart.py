@@ -81,6 +81,33 @@ def test_a_cart_that_the_reader_has_already_is_joined_by_the_one_from_the_story(
     expect(page.get_by_role("list", name="In your cart").get_by_role("listitem")).to_have_count(2)
 
 
+def test_another_country_is_another_price_for_shipping_at_once(page: Page, house: House) -> None:
+    page.goto(house.article_url)
+    add_to_cart(page, "M").get_by_role("button", name="View cart").click()
+    rates = page.locator(".rates")
+    expect(rates).to_contain_text("Standard post")
+    expect(page.get_by_role("button", name="Update country")).to_be_hidden()
+
+    page.get_by_label("Ship to").select_option(label="Malaysia")
+
+    expect(rates).to_contain_text("Airmail")
+    page.reload()
+    expect(rates).to_contain_text("Airmail")
+    page.get_by_role("button", name="Pay with Stripe").click()
+    expect(page.get_by_role("radio", name=re.compile(r"^Airmail 5 to 9 business days"))).to_be_visible()
+
+
+def test_without_scripts_a_button_changes_the_country(browsers: Browsers, house: House) -> None:
+    page = browsers.open(scripts=False)
+    page.goto(house.url + "/products/front-page-tote")
+    page.get_by_role("button", name="Add to cart").click()
+
+    page.get_by_label("Ship to").select_option(label="Malaysia")
+    page.get_by_role("button", name="Update country").click()
+
+    expect(page.locator(".rates")).to_contain_text("Airmail")
+
+
 def test_of_two_readers_who_want_the_last_shirt_one_pays_and_one_is_told(browsers: Browsers, house: House) -> None:
     house.leave("TKT-WHT-S", 1)
     readers = [browsers.open(), browsers.open()]
