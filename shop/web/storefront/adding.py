@@ -34,7 +34,7 @@ def add() -> Response:
     Whatever is wrong is said beside its field, with the form kept as it was sent.
     """
     view = product_on_sale(request.form.get("product"))
-    countries = front().countries.read(reading())
+    countries = front().countries.read(reading)
     end_reading()
     wish, filled = read_choices(view, countries, house().settings.shop_max_quantity)
     if wish is None:
