@@ -165,5 +165,6 @@ def set_prices(product_id: int) -> Answer:
 
 
 def back(product_id: int, said: str, anchor: str) -> Response:
-    flash(said, "good")
+    """Lead back to a part of the editor, which says what was done there: the top of the page may be out of sight."""
+    flash(said, f"good {anchor}".strip())
     return redirect(url_for("admin.product", product_id=product_id, _anchor=anchor or None), 303)

@@ -7,7 +7,7 @@ from shop.staff.accounts import create_admin
 from tests.journeys.support.house import House
 
 EMAIL, PASSWORD = "owner@example.com", "correct horse battery"
-# What WCAG 2.2 AA asks for and a machine can see; the size of what a finger must hit is not looked at unless asked for.
+# What WCAG 2.2 AA asks for and a machine can see. The size of what a finger must hit is not looked at unless asked for.
 RULES = {
     "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
     "rules": {"target-size": {"enabled": True}},
@@ -31,8 +31,9 @@ def open_product(page: Page, title: str) -> None:
 
 
 def expect_said(page: Page, words: str) -> None:
-    """The page says what has just been done."""
+    """The page says what has just been done, where somebody sees it."""
     expect(page.get_by_role("status")).to_have_text(words)
+    expect(page.get_by_role("status")).to_be_in_viewport()
 
 
 def faults(page: Page) -> list[str]:
