@@ -34,6 +34,8 @@ class _Parser(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         at = {name: value or "" for name, value in attrs}
         self.tags.append((tag, at))
+        if tag == "br":
+            self.words.append(" ")
         if tag not in {"meta", "link", "input", "img", "br", "source", "hr"}:
             self._open.append((tag, at.get("id", "")))
         if tag == "form":
