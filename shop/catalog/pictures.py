@@ -81,7 +81,7 @@ def _open(raw: bytes) -> Image.Image:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise BadImage("The picture has more than 50 million pixels. Save it smaller and try again.") from None
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError):
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError, RuntimeError):  # the last from AVIF
         raise BadImage("This is not a picture that can be read. Use JPEG, PNG, WebP, AVIF or GIF.") from None
     if turned.mode in {"RGBA", "LA", "P", "PA"}:
         with_alpha = turned.convert("RGBA")

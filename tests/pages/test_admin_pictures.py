@@ -29,6 +29,12 @@ def a_picture(colour: str = "red", form: str = "PNG") -> bytes:
     return drawn.getvalue()
 
 
+def damaged(raw: bytes) -> bytes:
+    """An AVIF whose head is whole and whose pixels are not."""
+    head = raw.index(b"mdat") + len("mdat")
+    return raw[:head] + bytes(len(raw) - head)
+
+
 def a_bomb(width: int = 60_000, height: int = 60_000) -> bytes:
     """A PNG of a few bytes that unpacks to gigabytes."""
 
@@ -137,6 +143,7 @@ def test_what_is_no_picture_is_refused_by_name_and_nothing_is_added(
         ("svg-as.png", SVG, not_read),
         ("cut-off.png", a_picture()[:60], not_read),
         ("bare-head.jpg", b"\xff\xd8\xff\xe0", not_read),
+        ("damaged.avif", damaged(a_picture(form="AVIF")), not_read),
         ("empty.png", b"", "The file is empty."),
         ("bomb.png", a_bomb(), "The picture has more than 50 million pixels."),
         ("wide.png", a_bomb(50_000_001, 1), "The picture has more than 50 million pixels."),
