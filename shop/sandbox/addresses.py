@@ -120,6 +120,6 @@ def postal_code_mistake(country: str, code: str) -> str | None:
     if not code:
         return None if country in NO_POSTAL_CODE else f"Enter the postal code; addresses in {name} have one."
     pattern = _POSTAL_CODES.get(country)
-    if pattern and not re.fullmatch(pattern, code.strip()):
+    if pattern and not re.fullmatch(pattern, code.strip(), re.ASCII):
         return f"This is not a postal code of {name}."
     return None

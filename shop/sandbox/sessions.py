@@ -28,6 +28,7 @@ def create(tx: Transaction, params: Body, *, public_url: str, business_name: str
             "id": key,
             "object": KIND,
             "adaptive_pricing": {"enabled": params.get("adaptive_pricing", {}).get("enabled", True)},
+            "after_expiration": _after_expiration(params),
             "automatic_tax": {"enabled": False},
             "branding_settings": _branding(params, business_name),
             "created": tx.now,
@@ -194,6 +195,12 @@ def _branding(params: Body, business_name: str) -> Body:
         "font_family": "default",
     }
     return standard | {k: v for k, v in params.get("branding_settings", {}).items() if v != ""}
+
+
+def _after_expiration(params: Body) -> Body | None:
+    """Recovery is not played, but a shop that says so finds its word in the session."""
+    recovery = (params.get("after_expiration") or {}).get("recovery")
+    return recovery and {"recovery": {"allow_promotion_codes": False, **recovery}}
 
 
 def _known_customer(params: Body) -> Body | None:

@@ -138,6 +138,7 @@ def test_the_page_shows_what_is_paid_for_in_the_sessions_currency(checkout: Crea
         ("postal_code", "4861", "This is not a postal code of Singapore."),
         ("number", "4242 4242 4242 4241", "Your card number is invalid."),
         ("number", "4242", "Your card number is invalid."),
+        ("postal_code", "٠٤٨٦١٦", "This is not a postal code of Singapore."),
         ("number", "", "Your card number is invalid."),
         ("number", "٤٢٤٢٤٢٤٢٤٢٤٢٤٢٤٢", "Your card number is invalid."),
         ("exp", "13/34", "Enter the expiry date as month and year"),

@@ -199,6 +199,14 @@ def test_expand_refuses_what_is_no_object_and_what_is_too_deep(api: stripe.Strip
         api.v1.checkout.sessions.retrieve(session.id, params={"expand": ["a.b.c.d.e"]})
 
 
+def test_recovery_that_is_switched_off_is_in_the_session_as_at_stripe(checkout: Create) -> None:
+    assert checkout().after_expiration is None
+    told = checkout(after_expiration={"recovery": {"enabled": False}}).after_expiration
+    assert told is not None
+    assert told.recovery is not None
+    assert (told.recovery.enabled, told.recovery.url, told.recovery.expires_at) == (False, None, None)
+
+
 def test_line_items_are_absent_until_they_are_asked_for_as_at_stripe(checkout: Create) -> None:
     assert "line_items" not in checkout()
 
