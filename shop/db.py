@@ -5,11 +5,11 @@ with `with database.transaction() as session:`; leaving the block commits, an ex
 """
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import sqlalchemy as sa
 from sqlalchemy import event
@@ -161,15 +161,44 @@ def insert_once(session: Session, table: type[Base], values: Mapping[str, Any]) 
     On PostgreSQL a concurrent insert of the same key waits here for the other transaction to end, which is what makes
     "insert first, then act" safe where "look first, then insert" is not.
     """
+    return insert_new(session, table, values) is not None
+
+
+def insert_new(session: Session, table: type[Base], values: Mapping[str, Any]) -> Any:
+    """As `insert_once`, but returns the primary key of the row that this call inserted, or None."""
     rows = cast("sa.Table", table.__table__)
+    statement = _insert(session, table, values).on_conflict_do_nothing().returning(*rows.primary_key.columns)
+    return session.execute(statement).scalar()
+
+
+_Row = TypeVar("_Row", bound=Base)
+
+
+def add_up(
+    session: Session, table: type[_Row], values: Mapping[str, Any], key: Sequence[str], counted: str, renewed: str
+) -> _Row:
+    """Insert a row; where one with the same unique `key` is there, add to its column `counted` and renew its `renewed`.
+
+    One statement, so that nobody can come between looking and writing. Returns the row as it is afterwards.
+    """
+    insert = _insert(session, table, values)
+    columns = cast("sa.Table", table.__table__).c
+    statement = insert.on_conflict_do_update(
+        index_elements=list(key),
+        set_={counted: columns[counted] + insert.excluded[counted], renewed: insert.excluded[renewed]},
+    ).returning(table)
+    return session.scalars(statement, execution_options={"populate_existing": True}).one()
+
+
+def _insert(session: Session, table: type[Base], values: Mapping[str, Any]) -> postgresql.Insert | sqlite.Insert:
+    """An INSERT in the database's own dialect, with the defaults that the class would give."""
     defaults = {
         column.key: column.default.arg({}) if column.default.is_callable else column.default.arg
-        for column in rows.columns
+        for column in cast("sa.Table", table.__table__).columns
         if column.key not in values and isinstance(column.default, sa.ColumnDefault)
     }
     make = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
-    statement = make(rows).values(**defaults, **values).on_conflict_do_nothing().returning(*rows.primary_key.columns)
-    return session.execute(statement).first() is not None
+    return make(table).values(**defaults, **values)
 
 
 def changed_rows(session: Session, statement: sa.UpdateBase) -> int:

@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from shop.articles.models import Article
-from shop.db import insert_once
+from shop.db import insert_new
 
 URL_LIMIT = 500
 TITLE_LIMIT = 300
@@ -104,9 +104,18 @@ class PlacementSigner:
 
 
 def remember(session: Session, placement: Placement) -> int:
-    """The id of the placement's article, adding it if it is new and its title if that was not known. Never commits."""
-    insert_once(session, Article, {"url": placement.url, "title": placement.title})
-    article = session.execute(select(Article.id, Article.title).where(Article.url == placement.url)).one()
+    """The id of the placement's article, adding it if it is new and its title if that was not known. Never commits.
+
+    One statement for a story that is known, two for a new one.
+    """
+    known = select(Article.id, Article.title).where(Article.url == placement.url)
+    article = session.execute(known).one_or_none()
+    if article is None:
+        # Nearly every story is known. Of one that is not, the unique key decides who adds it.
+        added = insert_new(session, Article, {"url": placement.url, "title": placement.title})
+        if added is not None:
+            return int(added)
+        article = session.execute(known).one()
     if placement.title and not article.title:
         session.execute(update(Article).where(Article.id == article.id).values(title=placement.title))
     return int(article.id)

@@ -5,21 +5,23 @@ A cart is found by its handle, an unguessable text that the reader's browser (or
 
 import hashlib
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import ColumnElement, and_, delete, func, select, true, update
 from sqlalchemy.orm import Session, aliased
 
 from shop.cart.models import Cart, CartHandover, CartLine
 from shop.catalog.models import Product, ProductImage, Variant
 from shop.catalog.stock import full_title
-from shop.db import changed_rows, insert_once, now
+from shop.db import add_up, changed_rows, insert_once, now
 from shop.errors import BadQuantity, CartFull, NotFound, OutOfStock
 from shop.money import Money
 
 MAX_LINES = 50
+LONGEST_HANDLE = 100
 HANDOVER_LIFE = timedelta(minutes=10)
 
 
@@ -107,7 +109,7 @@ def new_handle() -> str:
 
 def find_cart(session: Session, handle: str | None) -> int | None:
     """The id of the cart with this handle, or None: an unknown or tampered handle is no cart."""
-    if not handle or len(handle) > 100:
+    if not handle or len(handle) > LONGEST_HANDLE:
         return None
     return session.scalar(select(Cart.id).where(Cart.handle_digest == digest_of(handle)))
 
@@ -152,8 +154,9 @@ def buy_now(
     ).all()
     if [tuple(row) for row in held] == [(source_key(variant_id, article_id), quantity)]:
         return cart_id
+    _check_quantity(quantity, limit)
     empty_cart(session, cart_id)
-    add_to_cart(session, cart_id, variant_id, quantity, limit=limit, article_id=article_id, placement=placement)
+    _put_in(session, cart_id, variant_id, quantity, limit, article_id, placement)
     return cart_id
 
 
@@ -174,17 +177,6 @@ def source_key(variant_id: int, article_id: int | None) -> str:
 def _check_quantity(quantity: int, limit: int) -> None:
     if not 1 <= quantity <= limit:
         raise BadQuantity(limit)
-
-
-def _offer(session: Session, variant_id: int, moment: datetime) -> tuple[int, int, str]:
-    """Price, available pieces and name of a variant on sale; NotFound otherwise."""
-    row = session.execute(
-        select(Variant, Product).join(Product, Product.id == Variant.product_id).where(Variant.id == variant_id)
-    ).one_or_none()
-    if row is None or not on_sale(row[1], row[0], moment):
-        raise NotFound("product")
-    variant, product = row
-    return variant.price_minor, variant.available, full_title(product.title, variant.title)
 
 
 def on_sale(product: Product, variant: Variant, moment: datetime) -> bool:
@@ -213,36 +205,124 @@ def add_to_cart(
     variant) and CartFull. Nothing is reserved: that happens at checkout.
     """
     _check_quantity(quantity, limit)
-    price, available, title = _offer(session, variant_id, now())
     _lock(session, cart_id)
-    held = session.execute(
-        select(
-            func.count(), func.coalesce(func.sum(CartLine.quantity).filter(CartLine.variant_id == variant_id), 0)
-        ).where(CartLine.cart_id == cart_id)
-    ).one()
-    wanted = held[1] + quantity
-    if wanted > available:
-        raise OutOfStock(variant_id, title, wanted, available)
+    return _put_in(session, cart_id, variant_id, quantity, limit, article_id, placement)
+
+
+def add_by_handle(
+    session: Session,
+    handle: str | None,
+    variant_id: int,
+    quantity: int,
+    *,
+    limit: int,
+    country: str | None = None,
+    article_id: int | None = None,
+    placement: str = "",
+) -> tuple[int, str]:
+    """As `add_to_cart`, into the cart with this handle, which also remembers `country`. Returns the cart's id and handle.
+
+    A handle that opens no cart gets a new cart with a new handle. Three statements, or four.
+    """
+    _check_quantity(quantity, limit)
+    cart_id = _enter(session, handle, country)
+    if cart_id is None or handle is None:
+        handle = new_handle()
+        cart = Cart(handle_digest=digest_of(handle), country=country)
+        session.add(cart)
+        session.flush()
+        cart_id = cart.id
+    _put_in(session, cart_id, variant_id, quantity, limit, article_id, placement)
+    return cart_id, handle
+
+
+def _enter(session: Session, handle: str | None, country: str | None) -> int | None:
+    """Find a cart by its handle and lock it, as `_lock` does, in one statement."""
+    if not handle or len(handle) > LONGEST_HANDLE:
+        return None
+    noted = {"updated_at": now()} | ({"country": country} if country else {})
+    return session.scalar(
+        update(Cart)
+        .where(Cart.handle_digest == digest_of(handle))
+        .values(noted)
+        .returning(Cart.id)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _put_in(
+    session: Session, cart_id: int, variant_id: int, quantity: int, limit: int, article_id: int | None, placement: str
+) -> int:
+    """Add to a cart that is locked. Two statements: what is on offer and in the cart already, then the line."""
+    key = source_key(variant_id, article_id)
+    offered = _offer(session, cart_id, variant_id, now(), CartLine.variant_id == variant_id, CartLine.source_key == key)
+    wanted = offered.in_cart + quantity
+    if wanted > offered.available:
+        raise OutOfStock(variant_id, offered.title, wanted, offered.available)
     if wanted > limit:
         raise BadQuantity(limit)
-    key = source_key(variant_id, article_id)
-    fresh = {
-        "cart_id": cart_id,
-        "variant_id": variant_id,
-        "article_id": article_id,
-        "source_key": key,
-        "quantity": quantity,
-        "seen_price_minor": price,
-        "placement": placement[:40],
-    }
-    same_line = (CartLine.cart_id == cart_id, CartLine.source_key == key)
-    if held[0] >= MAX_LINES and not session.scalar(select(CartLine.id).where(*same_line)):
+    if offered.lines >= MAX_LINES and not offered.has_line:
         raise CartFull(MAX_LINES)
-    if not insert_once(session, CartLine, fresh):
-        session.execute(
-            update(CartLine).where(*same_line).values(quantity=CartLine.quantity + quantity, seen_price_minor=price)
+    line = add_up(
+        session,
+        CartLine,
+        {
+            "cart_id": cart_id,
+            "variant_id": variant_id,
+            "article_id": article_id,
+            "source_key": key,
+            "quantity": quantity,
+            "seen_price_minor": offered.price_minor,
+            "placement": placement[:40],
+        },
+        key=("cart_id", "source_key"),
+        counted="quantity",
+        renewed="seen_price_minor",
+    )
+    return line.id
+
+
+@dataclass(frozen=True, slots=True)
+class _Offered:
+    """A variant on sale, and what one cart holds: pieces of it, lines at all, and whether the line in question."""
+
+    price_minor: int
+    available: int
+    title: str
+    in_cart: int
+    lines: int
+    has_line: bool
+
+
+def _offer(
+    session: Session,
+    cart_id: int,
+    variant_id: int,
+    moment: datetime,
+    counted: ColumnElement[bool],
+    same_line: ColumnElement[bool],
+) -> _Offered:
+    """The variant and the pieces that the cart's `counted` lines hold. One statement. NotFound if it is not on sale."""
+    held = (
+        select(
+            func.count().label("lines"),
+            func.coalesce(func.sum(CartLine.quantity).filter(counted), 0).label("pieces"),
+            func.count().filter(same_line).label("same"),
         )
-    return session.scalars(select(CartLine.id).where(*same_line)).one()
+        .where(CartLine.cart_id == cart_id)
+        .subquery()
+    )
+    row = session.execute(
+        select(Variant, Product, held.c.pieces, held.c.lines, held.c.same)
+        .join(Product, Product.id == Variant.product_id)
+        .join(held, true())
+        .where(Variant.id == variant_id)
+    ).one_or_none()
+    if row is None or not on_sale(row[1], row[0], moment):
+        raise NotFound("product")
+    variant, product, pieces, lines, same = row
+    title = full_title(product.title, variant.title)
+    return _Offered(variant.price_minor, variant.available, title, int(pieces), int(lines), bool(same))
 
 
 def _lock(session: Session, cart_id: int) -> None:
@@ -257,15 +337,11 @@ def change_quantity(session: Session, cart_id: int, line_id: int, quantity: int,
     line = session.scalars(select(CartLine).where(CartLine.id == line_id, CartLine.cart_id == cart_id)).one_or_none()
     if line is None:
         raise NotFound("line of your cart")
-    _, available, title = _offer(session, line.variant_id, now())
-    others = session.scalar(
-        select(func.coalesce(func.sum(CartLine.quantity), 0)).where(
-            CartLine.cart_id == cart_id, CartLine.variant_id == line.variant_id, CartLine.id != line_id
-        )
-    )
-    wanted = quantity + int(others or 0)
-    if wanted > available:
-        raise OutOfStock(line.variant_id, title, wanted, available)
+    others = and_(CartLine.variant_id == line.variant_id, CartLine.id != line_id)
+    offered = _offer(session, cart_id, line.variant_id, now(), others, CartLine.id == line_id)
+    wanted = quantity + offered.in_cart
+    if wanted > offered.available:
+        raise OutOfStock(line.variant_id, offered.title, wanted, offered.available)
     line.quantity = quantity
     session.flush()
 
@@ -298,7 +374,7 @@ def accept_prices(session: Session, cart_id: int) -> None:
 
 
 def view_cart(session: Session, cart_id: int | None, currency: str) -> CartView:
-    """The cart with today's prices and stock. Two statements."""
+    """The cart with today's prices and stock. One statement."""
     if cart_id is None:
         return CartView(None, (), currency)
     first_picture = (
@@ -310,15 +386,16 @@ def view_cart(session: Session, cart_id: int | None, currency: str) -> CartView:
         .scalar_subquery()
     )
     moment = now()
-    country = session.scalar(select(Cart.country).where(Cart.id == cart_id))
-    rows = session.execute(
-        select(CartLine, Variant, Product, ProductImage.key, ProductImage.alt)
-        .join(Variant, Variant.id == CartLine.variant_id)
-        .join(Product, Product.id == Variant.product_id)
+    rows: Sequence[Any] = session.execute(
+        select(Cart.country, CartLine, Variant, Product, ProductImage.key, ProductImage.alt)
+        .outerjoin(CartLine, CartLine.cart_id == Cart.id)
+        .outerjoin(Variant, Variant.id == CartLine.variant_id)
+        .outerjoin(Product, Product.id == Variant.product_id)
         .outerjoin(ProductImage, ProductImage.id == first_picture)
-        .where(CartLine.cart_id == cart_id)
+        .where(Cart.id == cart_id)
         .order_by(CartLine.id)
     ).all()
+    country = rows[0][0] if rows else None
     lines = tuple(
         CartLineView(
             id=line.id,
@@ -338,7 +415,8 @@ def view_cart(session: Session, cart_id: int | None, currency: str) -> CartView:
             article_id=line.article_id,
             placement=line.placement,
         )
-        for line, variant, product, key, alt in rows
+        for _, line, variant, product, key, alt in rows
+        if line is not None
     )
     return CartView(cart_id, lines, currency, country)
 

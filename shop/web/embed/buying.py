@@ -106,15 +106,12 @@ def add() -> Response:
 def _add_to_cart(wish: Wish, placement: Placement | None, given: str) -> tuple[CartView, str, str]:
     """One transaction. A handle that opens no cart gets a new one, and a new cart with it."""
     with house().database.transaction() as session:
-        cart_id, handle = lines.find_cart(session, given), given
-        if cart_id is None:
-            if request.form.get("handle"):
-                log.info("embed_cart_unknown")
-            handle = lines.new_handle()
-            cart_id = lines.open_cart(session, handle)
-        lines.add_to_cart(session, cart_id, wish.variant.id, wish.quantity, **_terms(session, placement))
-        if wish.country:
-            lines.choose_country(session, cart_id, wish.country)
+        terms = _terms(session, placement)
+        cart_id, handle = lines.add_by_handle(
+            session, given, wish.variant.id, wish.quantity, country=wish.country, **terms
+        )
+        if handle != given and request.form.get("handle"):
+            log.info("embed_cart_unknown")
         cart = lines.view_cart(session, cart_id, house().settings.shop_currency)
         return cart, handle, lines.offer_handover(session, cart_id)
 

@@ -14,7 +14,7 @@ from shop.cart import lines
 from shop.catalog.showcase import ProductView
 from shop.errors import AlreadyPaid, BadQuantity, CannotShipThere, NotFound, OutOfStock, ShopError
 from shop.money import format_money
-from shop.web.carts import cart_handle, current_cart_id, keep_handle
+from shop.web.carts import cart_handle, keep_handle
 from shop.web.house import end_reading, house, reading
 from shop.web.limits import limiter
 from shop.web.offer import PRESS, Countries, new_press
@@ -76,11 +76,10 @@ def _add(wish: Wish, placement: Placement | None) -> Response:
 
 def _add_to_cart(wish: Wish, placement: Placement | None) -> str:
     with house().database.transaction() as session:
-        handle, cart_id = cart_handle(), current_cart_id(session)
-        if cart_id is None or handle is None:
-            handle = lines.new_handle()
-            cart_id = lines.open_cart(session, handle)
-        lines.add_to_cart(session, cart_id, wish.variant.id, wish.quantity, **_terms(session, placement))
+        given, terms = cart_handle(), _terms(session, placement)
+        _, handle = lines.add_by_handle(session, given, wish.variant.id, wish.quantity, **terms)
+        if given and handle != given:
+            log.warning("cart_unknown")
         return handle
 
 
