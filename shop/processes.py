@@ -46,7 +46,7 @@ class Part:
 
 def shop_command(*words: str) -> list[str]:
     """The command line that runs `shop WORDS` with this very Python."""
-    return [sys.executable, "-m", "shop", *words]
+    return [sys.executable, "-P", "-m", "shop", *words]  # -P: whatever lies in the present folder is not meant
 
 
 def require_free_port(host: str, port: int, variable: str) -> None:
