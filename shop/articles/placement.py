@@ -17,8 +17,8 @@ from shop.db import insert_new
 URL_LIMIT = 500
 TITLE_LIMIT = 300
 LAYOUTS = ("card", "link", "plain")
-# Parameters that say how a reader came, not what is read.
-TRACKING = ("utm_", "fbclid", "gclid", "mc_cid", "mc_eid", "igshid", "ref", "amp")
+# Parameters that say how a reader came, not what is read; all that begin with utm_ do, too.
+TRACKING = frozenset({"fbclid", "gclid", "mc_cid", "mc_eid", "igshid", "ref", "amp"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,7 @@ def canonical(url: str) -> str | None:
     if not url or len(url) > URL_LIMIT or any(ch.isspace() or ord(ch) < 32 for ch in url):
         return None
     try:
+        url.encode()  # half a character has no form in an address
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
     except ValueError:
@@ -45,12 +46,13 @@ def canonical(url: str) -> str | None:
     if parts.scheme not in {"http", "https"} or not host or parts.username or parts.password:
         return None
     default = {"http": 80, "https": 443}[parts.scheme]
+    host = f"[{host}]" if ":" in host else host  # IPv6
     netloc = host if port in {None, default} else f"{host}:{port}"
     query = urlencode(
         sorted(
             (name, value)
             for name, value in parse_qsl(parts.query, keep_blank_values=True)
-            if not name.lower().startswith(TRACKING)
+            if not name.lower().startswith("utm_") and name.lower() not in TRACKING
         )
     )
     path = parts.path.rstrip("/") or "/"

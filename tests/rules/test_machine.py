@@ -163,8 +163,8 @@ class World(RuleBasedStateMachine):
                 held[key] = min(held[key] + pieces, LIMIT) if key in held else pieces
             self.expected[source] = {}
 
-    @rule(press=st.integers(0, 2), variant=PICK, pieces=PIECES, fault=FAULT)
-    def buy_now(self, press: int, variant: int, pieces: int, fault: str | None) -> None:
+    @rule(press=st.integers(0, 2), variant=PICK, pieces=PIECES, fault=FAULT, and_pay=st.booleans())
+    def buy_now(self, press: int, variant: int, pieces: int, fault: str | None, and_pay: bool) -> None:
         key, handle, variant_id = f"press-{press}", f"handle-{press}", self.pick(self.variants, variant)
         filled: list[int] = []
 
@@ -187,6 +187,12 @@ class World(RuleBasedStateMachine):
                 ).first()
             placed = self.pay_for(cart_id, fault)
             assert bought is None or not placed, "one press has bought twice"
+            if placed and and_pay:
+                self.look_at_the_books()
+                self.pay(self.payable.index(placed.rpartition("/")[2]), "4242424242424242", 0)
+                self.come_back(len(self.orders) - 1, None, cancelling=False)
+                self.every_promise_holds()
+                self.buy_now(press, variant, pieces, None, and_pay=False)
 
     @rule(cart=PICK, again=st.booleans(), fault=FAULT, faults=st.integers(1, 2))
     def place(self, cart: int, again: bool, fault: str | None, faults: int) -> None:

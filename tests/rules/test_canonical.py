@@ -1,0 +1,65 @@
+"""The one form under which a story is known, whatever address leads to it."""
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from shop.articles.placement import URL_LIMIT, canonical
+
+ANYTHING = st.text(st.characters())
+PARTS = st.lists(st.text(st.characters(), max_size=8), max_size=4)
+
+
+def addresses() -> st.SearchStrategy[str]:
+    """Texts that look like a story's address more often than not."""
+    hosts = st.sampled_from(
+        ["news.example", "NEWS.example:443", "[2001:db8::1]", "[::1]:8080", "n\u00e9ws.example", "a@b", ""]
+    )
+    return st.builds(
+        lambda scheme, host, path, query, end: f"{scheme}://{host}/{'/'.join(path)}?{'&'.join(query)}{end}",
+        st.sampled_from(["http", "https", "HTTPS", "ftp", "javascript"]),
+        hosts | st.text(st.characters(), max_size=12),
+        PARTS,
+        PARTS
+        | st.lists(st.sampled_from(["utm_source=x", "id=1", "b=%FF", "a=+", "a", "=", "reference=7"]), max_size=4),
+        st.sampled_from(["", "#top", "/", "///"]),
+    )
+
+
+@given(ANYTHING | addresses())
+@example("https://[::1]/story")
+@example("https://news.example/?a=\ud800")
+@example("http://news.example:99999/")
+@example("http://[/")
+def test_any_text_has_one_form_or_none_and_that_form_is_its_own(text: str) -> None:
+    story = canonical(text)
+    if story is not None:
+        assert len(story) <= URL_LIMIT
+        assert canonical(story) == story
+        story.encode()
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        "https://News.Example/kim",
+        "https://news.example:443/kim/",
+        "https://news.example/kim?utm_source=mail&utm_medium=x",
+        "https://news.example/kim?fbclid=1#comments",
+        "https://news.example/kim?ref=home&amp=1",
+    ],
+)
+def test_ways_to_one_story_are_one(same: str) -> None:
+    assert canonical(same) == "https://news.example/kim"
+
+
+@pytest.mark.parametrize("query", ["id=1", "reference=7", "amplitude=3", "refid=2"])
+def test_a_parameter_that_says_what_is_read_stays(query: str) -> None:
+    assert canonical(f"https://news.example/story?{query}") == f"https://news.example/story?{query}"
+
+
+@pytest.mark.parametrize(
+    "wrong", ["", "/story", "javascript:alert(1)", "https://u:p@news.example/", "https:///x", "a b"]
+)
+def test_what_is_no_address_of_a_story_has_none(wrong: str) -> None:
+    assert canonical(wrong) is None
