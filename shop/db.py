@@ -204,3 +204,16 @@ def _insert(session: Session, table: type[Base], values: Mapping[str, Any]) -> p
 def changed_rows(session: Session, statement: sa.UpdateBase) -> int:
     """Run a guarded UPDATE or DELETE and say how many rows its guard let through."""
     return cast("sa.CursorResult[Any]", session.execute(statement)).rowcount
+
+
+LARGEST_ID = 2**31 - 1
+
+
+def cursor_id(text: str | None) -> int | None:
+    """The id that a cursor in an address names; None for anything else, and for more than a column of ids can hold.
+
+    PostgreSQL refuses to compare a column with more than it holds, and strangers write addresses.
+    """
+    if not text or len(text) > 10 or not (text.isascii() and text.isdecimal()):
+        return None
+    return int(text) if int(text) <= LARGEST_ID else None

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session, selectinload
 from shop.catalog.models import OptionValue, Product, ProductImage, ProductOption, StockMovement, Variant
 from shop.catalog.stock import full_title
 from shop.catalog.variants import RETIRED
-from shop.db import now
+from shop.db import cursor_id, now
 from shop.errors import NotFound
 from shop.money import Money, decimal_text
 
@@ -132,10 +132,10 @@ def list_products(
                 exists().where(Variant.product_id == Product.id, Variant.sku.icontains(search, autoescape=True)),
             )
         )
-    position, _, product_id = (after or "").partition(".")
-    if position.isdecimal() and product_id.isdecimal() and len(after or "") < 18:
-        beyond = and_(Product.position == int(position), Product.id > int(product_id))
-        query = query.where(or_(Product.position > int(position), beyond))
+    position, product_id = (cursor_id(part) for part in (after or "").partition(".")[::2])
+    if position is not None and product_id is not None:
+        beyond = and_(Product.position == position, Product.id > product_id)
+        query = query.where(or_(Product.position > position, beyond))
     found = session.scalars(query).all()
     products = found[:limit]
     ids = [product.id for product in products]
@@ -283,12 +283,12 @@ def ledger(session: Session, variant_id: int, before: str | None = None, limit: 
     variant, product_title = found
     query = select(StockMovement).where(StockMovement.variant_id == variant_id)
     count_after = variant.on_hand
-    if before and before.isdecimal() and len(before) < 18:
-        query = query.where(StockMovement.id < int(before))
+    if (newer := cursor_id(before)) is not None:
+        query = query.where(StockMovement.id < newer)
         count_after = (
             session.scalar(
                 select(func.sum(StockMovement.pieces)).where(
-                    StockMovement.variant_id == variant_id, StockMovement.id < int(before)
+                    StockMovement.variant_id == variant_id, StockMovement.id < newer
                 )
             )
             or 0

@@ -9,6 +9,7 @@ from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session, selectinload
 
 from shop.catalog.stock import full_title
+from shop.db import cursor_id
 from shop.money import Money
 from shop.orders.facts import LABELS
 from shop.orders.models import Order, OrderLine
@@ -227,8 +228,8 @@ def list_orders(
         query = query.where(
             or_(*(part.icontains(search, autoescape=True) for part in (Order.number, Order.email, Order.buyer_name)))
         )
-    if after and after.isdecimal() and len(after) < 18:
-        query = query.where(Order.id < int(after))
+    if (beyond := cursor_id(after)) is not None:
+        query = query.where(Order.id < beyond)
     orders = session.scalars(query).all()
     rows = tuple(
         OrderRow(

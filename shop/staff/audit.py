@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from shop.db import cursor_id
 from shop.staff.models import AuditEntry
 
 
@@ -76,8 +77,8 @@ def list_entries(session: Session, subject: str | None = None, after: str | None
     query = select(AuditEntry).order_by(AuditEntry.id.desc()).limit(limit + 1)
     if subject:
         query = query.where(AuditEntry.subject == subject)
-    if after and after.isdecimal() and len(after) < 18:
-        query = query.where(AuditEntry.id < int(after))
+    if (beyond := cursor_id(after)) is not None:
+        query = query.where(AuditEntry.id < beyond)
     rows = session.scalars(query).all()
     entries = tuple(
         AuditView(
