@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, delete, func, select, true, update
+from sqlalchemy import ColumnElement, and_, case, delete, func, select, true, update
 from sqlalchemy.orm import Session, aliased
 
 from shop.cart.models import Cart, CartHandover, CartLine
@@ -163,10 +163,21 @@ def buy_now(
 def take_out(session: Session, cart_id: int, bought: Mapping[str, int]) -> None:
     """Take what was bought (source key -> pieces) out of the cart; what was added meanwhile stays."""
     _lock(session, cart_id)
-    for source_key, pieces in bought.items():
-        same_line = (CartLine.cart_id == cart_id, CartLine.source_key == source_key)
-        session.execute(delete(CartLine).where(*same_line, CartLine.quantity <= pieces))
-        session.execute(update(CartLine).where(*same_line).values(quantity=CartLine.quantity - pieces))
+    if not bought:
+        return
+    lines = (CartLine.cart_id == cart_id, CartLine.source_key.in_(bought))
+    pieces = case(dict(bought), value=CartLine.source_key)
+    gone = changed_rows(
+        session,
+        delete(CartLine).where(*lines, CartLine.quantity <= pieces).execution_options(synchronize_session=False),
+    )
+    if gone < len(bought):
+        session.execute(
+            update(CartLine)
+            .where(*lines)
+            .values(quantity=CartLine.quantity - pieces)
+            .execution_options(synchronize_session=False)
+        )
 
 
 def source_key(variant_id: int, article_id: int | None) -> str:
