@@ -437,14 +437,14 @@ def test_the_story_of_a_line_stays_with_it(database: Database, reader: Reader, g
 # How much it asks
 
 
-@pytest.mark.parametrize(("story", "most"), [({}, 8), ({"story": STORY}, 10)], ids=["from the shelf", "from a story"])
-def test_adding_asks_the_database_little(app: Flask, reader: Reader, story: dict[str, str], most: int) -> None:
+@pytest.mark.parametrize("story", [{}, {"story": STORY}], ids=["from the shelf", "from a story"])
+def test_adding_asks_the_database_little(app: Flask, reader: Reader, story: dict[str, str]) -> None:
     reader.add("pen")
     page = reader.get("/products/pen", **story)
     reader.send(page, "/cart/lines", then="cart")
     with statements(app.extensions["understory"].database.engine) as sent:
         assert reader.send(page, "/cart/lines", then="cart").status == 303
-    assert len(sent) <= most, "\n".join(sent)
+    assert len(sent) <= 8, "\n".join(sent)
 
 
 def test_the_carts_page_asks_the_database_little(app: Flask, reader: Reader) -> None:
