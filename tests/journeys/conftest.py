@@ -13,6 +13,7 @@ Nobody sleeps: wait with Playwright's `expect` or with `eventually`.
 import json
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -27,6 +28,7 @@ from tests.journeys.support.house import House, open_house, prepare
 ROOT = Path(__file__).parent.parent.parent
 ALBUM = ROOT / "artefacts" / "journeys"
 OPENED = pytest.StashKey[Browsers]()
+KEPT_FOR = 2 * 86400  # seconds; another run may still be copying a younger one
 # What a prepared shop is made from.
 INGREDIENTS = (
     "shop/demo/art/*",
@@ -49,8 +51,12 @@ def prepared(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFacto
     for path in sorted(path for pattern in INGREDIENTS for path in ROOT.glob(pattern)):
         digest.update(path.read_bytes())
     assert pytestconfig.cache is not None
-    kept = pytestconfig.cache.mkdir("journeys") / digest.hexdigest()[:16]
+    shelf = pytestconfig.cache.mkdir("journeys")
+    kept = shelf / digest.hexdigest()[:16]
     if not kept.exists():
+        for old in shelf.iterdir():
+            if time.time() - old.stat().st_mtime > KEPT_FOR:
+                shutil.rmtree(old, ignore_errors=True)
         made = tmp_path_factory.mktemp("prepared", numbered=True)
         prepare(made / "var")
         half = kept.with_name(f"{kept.name}-{made.parent.name}-{made.name}")
