@@ -1,24 +1,31 @@
 # Understory's commands. `make help` lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo dev demo-reset test check format lock clean chromium
+.PHONY: help demo dev demo-reset test check bench format lock clean chromium
 
 VENV := .venv
 BIN := $(VENV)/bin
 PYTHON := $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+# Installs Debian packages as root, or through sudo where that asks for no password; otherwise it fails without a word.
+INSTALL = as() { if [ "$$(id -u)" = 0 ]; then "$$@"; elif command -v sudo >/dev/null 2>&1; then sudo -n "$$@" 2>/dev/null; else return 1; fi; }; \
+  install() { command -v apt-get >/dev/null 2>&1 && as apt-get update -qq && as apt-get install -y -qq "$$@" >/dev/null; }
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 
-# Made anew when the locks or the project's own description change.
-$(VENV)/.ready: requirements/dev.txt pyproject.toml
-	@test -n "$(PYTHON)" || { echo "Understory needs Python 3.11 or newer: install the package python3."; exit 2; }
-	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV) 2>/dev/null || { rm -rf $(VENV); \
-	  S=$$([ "$$(id -u)" = 0 ] || echo "sudo -n"); $$S apt-get update -qq && $$S apt-get install -y -qq python3-venv >/dev/null && $(PYTHON) -m venv $(VENV); } \
-	  || { echo "Python's venv is missing: install the package python3-venv."; exit 2; }
-	$(BIN)/pip install --quiet --require-hashes -r requirements/dev.txt
-	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+# Made anew when the locks or the project's own description change, and when the Python that it was made with is gone.
+$(VENV)/.ready: requirements/dev.txt pyproject.toml $(shell $(BIN)/python -m pip --version >/dev/null 2>&1 || echo no-venv)
+	@test -n "$(PYTHON)" || { echo "Understory needs Python 3.11 or newer: install the package python3." >&2; exit 2; }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { rm -rf $(VENV); $(PYTHON) -m venv $(VENV) >/dev/null 2>&1; } || { rm -rf $(VENV); \
+	  $(INSTALL); install python3-venv && $(PYTHON) -m venv $(VENV); } \
+	  || { rm -rf $(VENV); echo "Python's venv is missing: install the package python3-venv." >&2; exit 2; }
+	@echo "Installing what Understory is built from ..."
+	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements/dev.txt
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
+
+.PHONY: no-venv
+no-venv: ;
 
 demo: $(VENV)/.ready ## the shop, a local Stripe and a newsroom, together
 	@$(BIN)/shop demo
@@ -29,10 +36,9 @@ dev: $(VENV)/.ready ## the same, restarted when a file changes
 demo-reset: $(VENV)/.ready ## empty the demo's data folder
 	@$(BIN)/shop demo-reset
 
-chromium:
-	@command -v chromium chromium-browser google-chrome >/dev/null 2>&1 || { \
-	  S=$$([ "$$(id -u)" = 0 ] || echo "sudo -n"); $$S apt-get update -qq && $$S apt-get install -y -qq chromium >/dev/null; } \
-	  || $(BIN)/playwright install chromium || { echo "No Chromium: install the package chromium."; exit 2; }
+chromium: $(VENV)/.ready
+	@command -v chromium chromium-browser google-chrome >/dev/null 2>&1 || { $(INSTALL); install chromium; } \
+	  || $(BIN)/playwright install chromium || { echo "No Chromium: install the package chromium." >&2; exit 2; }
 
 test: $(VENV)/.ready chromium ## the whole suite, on SQLite and PostgreSQL
 	$(BIN)/python -m pytest -q
@@ -42,6 +48,9 @@ check: $(VENV)/.ready ## format, lint, types, import contracts
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+bench: $(VENV)/.ready ## CPU and SQL for a request, beside a bare Flask app
+	@$(BIN)/python -m bench
 
 format: $(VENV)/.ready ## put the code into its form
 	$(BIN)/ruff format .

@@ -79,22 +79,14 @@ def _settings() -> "Settings":
 
 
 @contextmanager
-def _database(settings: "Settings", *, migrated: bool = True) -> "Iterator[Database]":
-    """The database, closed afterwards; one that cannot be used or, unless told otherwise, wants migrating is refused."""
+def _said_in_a_line() -> "Iterator[None]":
+    """What a database or a file says when it cannot be used becomes one clear line."""
     from sqlalchemy.exc import OperationalError
 
-    from shop.db import Database
     from shop.processes import CannotRun
-    from shop.schema import require_current
 
     try:
-        database = Database.connect(settings.database_url)
-        try:
-            if migrated:
-                require_current(database)
-            yield database
-        finally:
-            database.close()
+        yield
     except OperationalError as error:
         said = str(error.orig).strip().splitlines()[0]
         raise CannotRun(f"the database cannot be used ({said}): see SHOP_DATABASE_URL") from error
@@ -102,6 +94,22 @@ def _database(settings: "Settings", *, migrated: bool = True) -> "Iterator[Datab
         if error.filename is None:
             raise
         raise CannotRun(f"{error.filename} cannot be used ({error.strerror}): see SHOP_DATA") from error
+
+
+@contextmanager
+def _database(settings: "Settings", *, migrated: bool = True) -> "Iterator[Database]":
+    """The database, closed afterwards. One that wants migrating is refused, unless told otherwise."""
+    from shop.db import Database
+    from shop.schema import require_current
+
+    with _said_in_a_line():
+        database = Database.connect(settings.database_url)
+        try:
+            if migrated:
+                require_current(database)
+            yield database
+        finally:
+            database.close()
 
 
 def _require_queue(settings: "Settings") -> None:
@@ -130,7 +138,8 @@ def demo() -> None:
     """Run a whole demo: shop, local Stripe, worker and a newsroom."""
     from shop.demo.running import run
 
-    run()
+    with _said_in_a_line():
+        run()
 
 
 @main.command()
@@ -138,7 +147,8 @@ def dev() -> None:
     """The demo, started again whenever a file of the shop changes."""
     from shop.demo.running import run
 
-    run(reload=True)
+    with _said_in_a_line():
+        run(reload=True)
 
 
 @main.command("demo-reset")

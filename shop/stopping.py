@@ -5,8 +5,9 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any, NoReturn
 
 PARENT = "SHOP_PARENT_PID"
 AGAIN = 0.5  # seconds
@@ -16,13 +17,40 @@ AGAIN = 0.5  # seconds
 def stop_asked() -> Iterator[threading.Event]:
     """An event that SIGINT, SIGTERM and SIGHUP set, for as long as the block lasts. To be used in the main thread."""
     asked = threading.Event()
-    wanted = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    former = {number: signal.signal(number, lambda *_: asked.set()) for number in wanted}
-    try:
+    with _heard_by(lambda *_: asked.set()):
         yield asked
+
+
+@contextmanager
+def stop_raises(error: type[Exception]) -> Iterator[None]:
+    """Raise `error` inside the block when SIGINT, SIGTERM or SIGHUP comes: for long work that looks at no event."""
+
+    def stop(*_: Any) -> NoReturn:
+        raise error
+
+    with _heard_by(stop):
+        yield
+
+
+@contextmanager
+def _heard_by(handler: Callable[..., Any]) -> Iterator[None]:
+    wanted = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    former = {number: signal.signal(number, handler) for number in wanted}
+    try:
+        yield
     finally:
-        for number, handler in former.items():
-            signal.signal(number, handler)
+        for number, earlier in former.items():
+            signal.signal(number, earlier)
+
+
+@contextmanager
+def out_of_earshot() -> Iterator[None]:
+    """Let processes that start inside the block never hear Ctrl-C: whoever started them does, and tells them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def follow_parent() -> None:

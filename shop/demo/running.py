@@ -14,7 +14,7 @@ from shop.config import Settings
 from shop.db import Database
 from shop.demo.keys import DemoKeys, data_folder, kept
 from shop.processes import CannotRun, Household, Part, Stopped, require_free_port, shop_command
-from shop.stopping import stop_asked
+from shop.stopping import stop_asked, stop_raises
 
 HOST: Final = "127.0.0.1"
 REAL_STRIPE: Final = ("STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET")
@@ -34,12 +34,11 @@ def run(reload: bool = False) -> None:
         settings = Settings.load()
         logs.set_up("warning")
         _require_ports(settings, real_stripe)
-        _prepare(settings, keys)
-        parts = _parts(settings, real_stripe)
-        summary = _summary(settings, keys, real_stripe)
         try:
-            if asked.is_set():
-                return
+            with stop_raises(Stopped):
+                _prepare(settings, keys)
+            parts = _parts(settings, real_stripe)
+            summary = _summary(settings, keys, real_stripe)
             if reload:
                 _run_again_and_again(parts, asked, summary)
             else:
@@ -49,8 +48,7 @@ def run(reload: bool = False) -> None:
                     household.watch()
         except Stopped:
             pass
-        finally:
-            click.echo("\nStopped.")
+        click.echo("\nStopped.")
 
 
 def _uses_real_stripe(environment: Mapping[str, str]) -> bool:

@@ -8,7 +8,7 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +24,7 @@ from shop.config import Settings
 from shop.db import Database, insert_once, now
 from shop.demo.catalogue import DEMO_PRODUCTS, DemoProduct
 from shop.fulfilment.models import ShippingRate, ShippingZone, ZoneCountry
+from shop.stopping import follow_parent, out_of_earshot
 
 PICTURE_WIDTH: Final = max(WIDTHS)  # more than the largest size that is served would be drawn for nothing
 ACTOR: Final = "demo"
@@ -80,11 +81,20 @@ def _drawings(folder: Path, products: Iterable[DemoProduct]) -> Iterator[Mapping
         yield {}
         return
     # Spawned, not forked: the caller may hold database connections.
-    with ProcessPoolExecutor(max_workers=2, mp_context=get_context("spawn")) as pool:
-        yield {
-            product.slug: pool.map(draw, [folder] * len(product.images), [image.path for image in product.images])
-            for product in products
-        }
+    pool = ProcessPoolExecutor(max_workers=2, mp_context=get_context("spawn"), initializer=follow_parent)
+    try:
+        with out_of_earshot():
+            drawings = {
+                product.slug: pool.map(draw, [folder] * len(product.images), [image.path for image in product.images])
+                for product in products
+            }
+        yield drawings
+    except BaseException:
+        for drawer in active_children():  # whoever presses Ctrl-C does not wait for a picture
+            drawer.terminate()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def draw(folder: Path, drawing: Path) -> StoredPicture:
