@@ -60,6 +60,8 @@ def broken(session: Session) -> list[str]:
             wrong.append(f"{name}: paid and receipt do not go together")
         if order.paid_at is not None and order.paid_minor != order.subtotal_minor + order.shipping_minor:
             wrong.append(f"{name}: paid {order.paid_minor}")
+        if order.open_cart_id not in {None, order.cart_id}:
+            wrong.append(f"{name}: can be paid, and its cart is gone")
         if order.open_cart_id is not None:
             if order.open_cart_id in carts:
                 wrong.append(f"cart {order.open_cart_id} has two open orders")
