@@ -74,7 +74,14 @@ def engine_options(url: str) -> dict[str, Any]:
             "pool_size": 16,
             "max_overflow": 32,
         }
-    return {"url": url, "hide_parameters": True, "pool_pre_ping": True, "pool_size": 8, "max_overflow": 24}
+    return {
+        "url": url,
+        "hide_parameters": True,
+        "connect_args": {"connect_timeout": 5},
+        "pool_pre_ping": True,
+        "pool_size": 8,
+        "max_overflow": 24,
+    }
 
 
 _open = threading.local()

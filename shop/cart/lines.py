@@ -78,7 +78,9 @@ class CartView:
 
     @property
     def subtotal(self) -> Money:
-        return sum((line.total for line in self.lines), Money(0, self.currency))
+        """Of the lines in the shop's currency; what was priced in another one is not on sale, and says so itself."""
+        totals = (line.total for line in self.lines if line.unit_price.currency == self.currency)
+        return sum(totals, Money(0, self.currency))
 
     @property
     def pieces(self) -> int:
@@ -419,7 +421,7 @@ def view_cart(session: Session, cart_id: int | None, currency: str) -> CartView:
             seen_price=Money(line.seen_price_minor, product.currency),
             quantity=line.quantity,
             available=max(variant.available, 0),
-            on_sale=on_sale(product, variant, moment),
+            on_sale=on_sale(product, variant, moment) and product.currency == currency,
             picture_key=key or "",
             picture_alt=alt or "",
             weight_grams=variant.weight_grams,

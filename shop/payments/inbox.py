@@ -8,13 +8,13 @@ from typing import Any
 
 import stripe
 import structlog
-from sqlalchemy import select
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import or_, select
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from shop.db import Database, insert_once, now
 from shop.errors import BadSignature, ShopError
-from shop.payments.models import StripeEvent
+from shop.payments.models import PaymentAttempt, StripeEvent
 
 log = structlog.get_logger(__name__)
 
@@ -168,7 +168,7 @@ def _receive(session: Session, event: Any, body: bytes, apply: Callable[[Session
 
 
 def _keep_failure(database: Database, event: Any, body: bytes, error: Exception) -> None:
-    reason = f"{type(error).__name__}: {error}"[:400]
+    reason = _told(error)
     log.error("event_failed", event_id=event["id"], type=event["type"], reason=reason)
     try:
         with database.transaction() as session:
@@ -184,9 +184,23 @@ def _keep_failure(database: Database, event: Any, body: bytes, error: Exception)
         log.error("event_not_kept", event_id=event["id"], reason=type(second).__name__)
 
 
+def _told(error: Exception) -> str:
+    """What went wrong, for staff to read. A database repeats the row it refused from the second line on: names, addresses."""
+    sentence = str(error.orig if isinstance(error, DBAPIError) else error).strip()
+    return f"{type(error).__name__}: {sentence.splitlines()[0] if sentence else ''}"[:400]
+
+
 def events_of_order(session: Session, order_id: int) -> tuple[EventView, ...]:
-    """The events behind an order, in the order in which they came. One statement."""
-    rows = session.scalars(select(StripeEvent).where(StripeEvent.order_id == order_id).order_by(StripeEvent.id))
+    """The events behind an order, in the order in which they came. One statement.
+
+    An event that could not be applied knows no order; the session that it is about does.
+    """
+    about = select(PaymentAttempt.session_id).where(PaymentAttempt.order_id == order_id)
+    rows = session.scalars(
+        select(StripeEvent)
+        .where(or_(StripeEvent.order_id == order_id, StripeEvent.object_id.in_(about)))
+        .order_by(StripeEvent.id)
+    )
     return tuple(
         EventView(r.stripe_id, r.type, r.state, r.reason, r.attempts, r.created_at, r.received_at, r.applied_at)
         for r in rows

@@ -1,11 +1,14 @@
 """Every refusal becomes an answer here: a page in the shop's look for people, a JSON problem for programs."""
 
+import time
+
 import structlog
 from flask import Flask, Response, jsonify, render_template, request
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
 from shop.errors import PaymentRefused, ShopError
+from shop.web.limits import limiter
 from shop.web.naming import shown_path
 
 log = structlog.get_logger(__name__)
@@ -107,6 +110,8 @@ def register(app: Flask) -> None:
         for name, value in error.get_headers():
             if name.lower() in {"allow", "retry-after"}:
                 answer.headers[name] = value
+        if status == 429 and limiter.current_limit is not None:
+            answer.headers["Retry-After"] = str(max(int(limiter.current_limit.reset_at - time.time()), 0) + 1)
         return answer
 
     @app.errorhandler(Exception)

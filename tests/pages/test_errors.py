@@ -219,6 +219,7 @@ def test_too_many_requests_are_told_to_wait(app: Flask) -> None:
     client = app.test_client(use_cookies=False)
     answer = [client.post("/checkout", headers=SAME) for _ in range(61)][-1]
     assert answer.status_code == 429
+    assert 1 <= int(answer.headers["Retry-After"]) <= 61
     assert "wait a minute" in answer.text
 
 

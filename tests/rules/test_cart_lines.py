@@ -33,6 +33,16 @@ def test_more_than_is_left_names_the_product_and_what_is_left(session: Session) 
     assert quantities(session, cart_id) == [2]
 
 
+def test_what_is_priced_in_another_currency_than_the_shop_s_is_shown_as_not_on_sale_and_not_summed(
+    session: Session,
+) -> None:
+    ours, foreign = a_variant(session, price=3900), a_variant(session, price=2500, currency="usd")
+    cart_id, _ = a_cart(session, (ours, 1), (foreign, 1))
+    cart = lines.view_cart(session, cart_id, "sgd")
+    assert (cart.subtotal.minor, cart.subtotal.currency) == (3900, "sgd")
+    assert [bool(line.problem) for line in cart.lines] == [False, True]
+
+
 def test_the_same_variant_from_two_stories_makes_two_lines_that_share_the_stock(session: Session) -> None:
     from shop.articles.placement import Placement, remember
 

@@ -15,6 +15,7 @@ from shop.checkout.sweep import sweep
 from shop.db import now
 from shop.mail.models import OutboxMessage
 from shop.orders.models import Order
+from shop.payments.inbox import events_of_order
 from shop.payments.models import PaymentAttempt, StripeEvent
 from tests.builders import a_cart, a_variant, shipping_to
 from tests.conftest import TEST_WEBHOOK_SECRET, Shop
@@ -235,12 +236,33 @@ def test_an_event_that_cannot_be_applied_is_a_500_and_kept_as_failed_then_applie
     assert post(shop, body).status_code == 500
     assert stored(shop) == [("checkout.session.completed", "failed")]
     assert shop.order(order_id).status == "pending"
+    with shop.database.reading() as session:
+        assert [event.state for event in events_of_order(session, order_id)] == ["failed"]
     option = {"shipping_rate_data": {"fixed_amount": {"amount": 500, "currency": "sgd"}, "display_name": "Standard"}}
     with shop.database.transaction() as session:
         session.execute(update(PaymentAttempt).values(params={"shipping_options": [option]}))
     assert post(shop, body).status_code == 200
     assert shop.order(order_id).status == "paid"
     holds(shop)
+
+
+def test_the_reason_kept_of_a_failure_names_no_buyer_though_the_database_does(shop: Shop) -> None:
+    order_id = placed_order(shop)
+    shop.stripe.hold_deliveries()
+    shop.stripe.pay(shop.session_of(order_id), email="secret-reader@example.com")
+    event = json.loads(json.dumps(shop.stripe.events("checkout.session.completed")[0]))
+    with shop.database.transaction() as session:
+        # A shipping price that leads to a sum which the schema refuses, with the buyer's row in the database's words.
+        option = {"shipping_rate_data": {"fixed_amount": {"amount": -1, "currency": "sgd"}, "display_name": "Odd"}}
+        session.execute(update(PaymentAttempt).values(params={"shipping_options": [option]}))
+    event["data"]["object"]["shipping_cost"]["amount_total"] = -1
+    event["data"]["object"]["amount_total"] = 3899
+    assert post(shop, json.dumps(event).encode()).status_code == 500
+    with shop.database.reading() as session:
+        row = session.scalars(select(StripeEvent)).one()
+    assert row.state == "failed"
+    assert row.reason.startswith("IntegrityError: ")
+    assert "secret-reader" not in row.reason
 
 
 def test_no_name_or_address_of_the_buyer_is_kept_in_the_inbox(shop: Shop) -> None:
