@@ -108,6 +108,16 @@ class PaymentTooSmall(ShopError):
         super().__init__("This amount is too small to be paid by card.")
 
 
+class PaymentTooLarge(ShopError):
+    """The total is above what one order can hold."""
+
+    code = "payment_too_large"
+    status = 422
+
+    def __init__(self) -> None:
+        super().__init__("This is more than one order can hold. Please buy it in several.")
+
+
 class AlreadyPaid(ShopError):
     """The cart has been paid for: `access_token` leads to the order's page."""
 

@@ -28,6 +28,7 @@ from shop.errors import (
     NotFound,
     OutOfStock,
     PaymentRefused,
+    PaymentTooLarge,
     PaymentTooSmall,
     PaymentUnavailable,
     PriceChanged,
@@ -41,6 +42,8 @@ log = structlog.get_logger(__name__)
 
 # Read aloud over the telephone without doubt: no I, L, O, U.
 NUMBER_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+# What the columns of an order can hold; Stripe's own limit depends on the currency and is lower for most.
+MOST_MINOR = 2_147_483_647
 # A session with less time than this left is not handed out again: the buyer could not finish on it.
 TIME_TO_PAY = timedelta(minutes=10)
 
@@ -63,8 +66,8 @@ def place(
     has the old session expired at Stripe. So one cart never has two payable sessions.
 
     Owns its transactions (T1, T2, and those of closing an older attempt); none is open while Stripe is called.
-    Raises CartEmpty, OutOfStock, NotFound, PriceChanged, CannotShipThere, PaymentTooSmall, PaymentRefused (order cancelled,
-    stock released), PaymentUnavailable (order kept: try again with the same cart) and AlreadyPaid.
+    Raises CartEmpty, OutOfStock, NotFound, PriceChanged, CannotShipThere, PaymentTooSmall, PaymentTooLarge, PaymentRefused
+    (order cancelled, stock released), PaymentUnavailable (order kept: try again with the same cart) and AlreadyPaid.
     """
     for _ in range(3):
         with database.transaction() as session:
@@ -117,6 +120,8 @@ def _begin(session: Session, gateway: Gateway, settings: Settings, cart_id: int,
     minimum = MINIMUM_MINOR.get(settings.shop_currency, 1)
     if cart.subtotal.minor + min(rate.amount_minor for rate in rates) < minimum:
         raise PaymentTooSmall
+    if cart.subtotal.minor + max(rate.amount_minor for rate in rates) > MOST_MINOR:
+        raise PaymentTooLarge
     order = _store_order(session, cart, destination, digest, livemode=gateway.livemode)
     # Chosen here and stored: a retried create must carry the same value, or Stripe refuses the key.
     expires_at = (now() + timedelta(minutes=settings.shop_session_minutes)).replace(microsecond=0)

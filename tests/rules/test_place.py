@@ -19,6 +19,7 @@ from shop.errors import (
     NotFound,
     OutOfStock,
     PaymentRefused,
+    PaymentTooLarge,
     PaymentTooSmall,
     PaymentUnavailable,
     PriceChanged,
@@ -181,6 +182,15 @@ def test_less_than_stripe_can_charge_is_refused_before_stripe_is_asked(shop: Sho
     with pytest.raises(PaymentTooSmall):
         shop.place(cart_id)
     assert shop.stripe.sessions() == []
+    holds(shop)
+
+
+def test_more_than_an_order_can_hold_is_refused_before_stripe_is_asked(shop: Shop) -> None:
+    variant_id, cart_id = stocked(shop, stock=40, quantity=40, price=99_999_999)
+    with pytest.raises(PaymentTooLarge):
+        shop.place(cart_id)
+    assert shop.stripe.sessions() == []
+    assert counters(shop, variant_id) == (40, 0)
     holds(shop)
 
 
