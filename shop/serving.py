@@ -5,8 +5,10 @@ environment that the main process has checked before.
 """
 
 import gc
+import logging
 import multiprocessing
 import signal
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -123,6 +125,12 @@ def server_for(target: str, host: str, port: int, workers: int, threads: int) ->
         websockets=False,
         log_access=False,
         log_level=LogLevels.warning,
+        log_dictconfig={
+            "version": 1,
+            "disable_existing_loggers": False,
+            "filters": {"worth_saying": {"()": _worth_saying}},
+            "loggers": {"_granian": {"filters": ["worth_saying"], "propagate": True}},  # into our own log
+        },
         # A worker that crashes is replaced; one that crashes again at once ends the server.
         respawn_failed_workers=True,
         workers_kill_timeout=KILL_AFTER,
@@ -130,3 +138,8 @@ def server_for(target: str, host: str, port: int, workers: int, threads: int) ->
     # The workers inherit what is held back here: Ctrl-C in a terminal reaches the main process alone, which then asks them.
     server.on_startup(lambda: heed_aside(signal.SIGTERM, signal.SIGINT))
     return server
+
+
+def _worth_saying() -> Callable[[logging.LogRecord], bool]:
+    """Lets through what granian says, but for its doubts about more threads than cores: ours wait for Stripe and the disk."""
+    return lambda record: not record.getMessage().startswith("Configuration allows spawning up to")

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import requests
 
+from shop.serving import KILL_AFTER
 from tests.support.serving import eventually
 
 SHOP = (sys.executable, "-P", "-m", "shop")
@@ -90,12 +91,15 @@ class Running:
         return _marked(self.mark)
 
     def stop(self, number: signal.Signals = signal.SIGTERM, *, group: bool = False) -> int:
-        """Send the signal (to the whole group, as Ctrl-C does) and wait for the end. Returns the exit status."""
+        """Send the signal (to the whole group, as Ctrl-C does) and wait for the end. Returns the exit status.
+
+        Fails when that takes so long that somebody must have been killed in the end who did not hear it.
+        """
         if group:
             os.killpg(self.process.pid, number)
         else:
             self.process.send_signal(number)
-        return self.process.wait(PATIENCE)
+        return self.process.wait(KILL_AFTER * 2 / 3)
 
     def nobody_is_left(self) -> bool:
         return bool(eventually(lambda: not self.everyone()))
