@@ -95,7 +95,7 @@ def test_nothing_in_an_address_breaks_a_page(desk: Reader) -> None:
         "/admin/login": ("next",),
     }.items():
         for name in names:
-            for typed in [*ODD, "9" * 17, "9.9", "99999999999999.9"]:
+            for typed in [*ODD, "9" * 10, "9" * 17, "9.9", "9999999999.9", "9.9999999999"]:
                 assert desk.get(path, **{name: typed}).status in {200, 302}, (path, name, typed)
             assert desk.client.get(f"{path}?{name}=%ff%fe&{name}=2&{name}[]=3").status_code in {200, 302}
     for typed in ODD:
