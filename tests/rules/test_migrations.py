@@ -49,8 +49,9 @@ def rows_of(database: Database) -> dict[str, list[dict[str, Any]]]:
         }
 
 
-def test_the_migrated_database_is_what_the_models_describe(database: Database) -> None:
-    with database.engine.connect() as connection:
+def test_the_migrated_database_is_what_the_models_describe(new: Database) -> None:
+    migrate(new)
+    with new.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
         assert compare_metadata(context, metadata) == []
 
