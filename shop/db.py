@@ -5,9 +5,10 @@ with `with database.transaction() as session:`; leaving the block commits, an ex
 """
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -182,19 +183,25 @@ _Row = TypeVar("_Row", bound=Base)
 
 
 def add_up(
-    session: Session, table: type[_Row], values: Mapping[str, Any], key: Sequence[str], counted: str, renewed: str
+    session: Session, table: type[_Row], values: Mapping[str, Any], key: tuple[str, ...], counted: str, renewed: str
 ) -> _Row:
     """Insert a row; where one with the same unique `key` is there, add to its column `counted` and renew its `renewed`.
 
     One statement, so that nobody can come between looking and writing. Returns the row as it is afterwards.
     """
-    insert = _insert(session, table, values)
+    statement = _adding_up(session.get_bind().dialect.name, table, key, counted, renewed)
+    return cast("_Row", session.scalars(statement, [dict(values)], execution_options={"populate_existing": True}).one())
+
+
+@lru_cache(maxsize=32)
+def _adding_up(dialect: str, table: type[Base], key: tuple[str, ...], counted: str, renewed: str) -> Any:
+    """Built once: building it takes longer than running it."""
+    insert = (sqlite.insert if dialect == "sqlite" else postgresql.insert)(table)
     columns = cast("sa.Table", table.__table__).c
-    statement = insert.on_conflict_do_update(
+    return insert.on_conflict_do_update(
         index_elements=list(key),
         set_={counted: columns[counted] + insert.excluded[counted], renewed: insert.excluded[renewed]},
     ).returning(table)
-    return session.scalars(statement, execution_options={"populate_existing": True}).one()
 
 
 def _insert(session: Session, table: type[Base], values: Mapping[str, Any]) -> postgresql.Insert | sqlite.Insert:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, delete, func, select, true, update
+from sqlalchemy import ColumnElement, Select, and_, bindparam, case, delete, func, select, true, update
 from sqlalchemy.orm import Session, aliased
 
 from shop.cart.models import Cart, CartHandover, CartLine
@@ -268,7 +268,7 @@ def _put_in(
 ) -> int:
     """Add to a cart that is locked. Two statements: what is on offer and in the cart already, then the line."""
     key = source_key(variant_id, article_id)
-    offered = _offer(session, cart_id, variant_id, now(), CartLine.variant_id == variant_id, CartLine.source_key == key)
+    offered = _offer(session, _OFFER_TO_ADD, now(), cart=cart_id, variant=variant_id, key=key)
     wanted = offered.in_cart + quantity
     if wanted > offered.available:
         raise OutOfStock(variant_id, offered.title, wanted, offered.available)
@@ -307,30 +307,36 @@ class _Offered:
     has_line: bool
 
 
-def _offer(
-    session: Session,
-    cart_id: int,
-    variant_id: int,
-    moment: datetime,
-    counted: ColumnElement[bool],
-    same_line: ColumnElement[bool],
-) -> _Offered:
-    """The variant and the pieces that the cart's `counted` lines hold. One statement. NotFound if it is not on sale."""
+def _offer_beside(counted: ColumnElement[bool], same_line: ColumnElement[bool]) -> Select[Any]:
+    """A variant with its product, and of a cart's lines the pieces of those that are `counted`, and how many there are."""
     held = (
         select(
             func.count().label("lines"),
             func.coalesce(func.sum(CartLine.quantity).filter(counted), 0).label("pieces"),
             func.count().filter(same_line).label("same"),
         )
-        .where(CartLine.cart_id == cart_id)
+        .where(CartLine.cart_id == bindparam("cart"))
         .subquery()
     )
-    row = session.execute(
+    return (
         select(Variant, Product, held.c.pieces, held.c.lines, held.c.same)
         .join(Product, Product.id == Variant.product_id)
         .join(held, true())
-        .where(Variant.id == variant_id)
-    ).one_or_none()
+        .where(Variant.id == bindparam("variant"))
+    )
+
+
+# Built once: building them takes longer than running them.
+_OFFER_TO_ADD = _offer_beside(CartLine.variant_id == bindparam("variant"), CartLine.source_key == bindparam("key"))
+_OFFER_TO_CHANGE = _offer_beside(
+    and_(CartLine.variant_id == bindparam("variant"), CartLine.id != bindparam("line")),
+    CartLine.id == bindparam("line"),
+)
+
+
+def _offer(session: Session, offer: Select[Any], moment: datetime, **asked: int | str) -> _Offered:
+    """What is on offer. One statement. Raises NotFound if it is not on sale."""
+    row = session.execute(offer, asked).one_or_none()
     if row is None or not on_sale(row[1], row[0], moment):
         raise NotFound("product")
     variant, product, pieces, lines, same = row
@@ -350,8 +356,7 @@ def change_quantity(session: Session, cart_id: int, line_id: int, quantity: int,
     line = session.scalars(select(CartLine).where(CartLine.id == line_id, CartLine.cart_id == cart_id)).one_or_none()
     if line is None:
         raise NotFound("line of your cart")
-    others = and_(CartLine.variant_id == line.variant_id, CartLine.id != line_id)
-    offered = _offer(session, cart_id, line.variant_id, now(), others, CartLine.id == line_id)
+    offered = _offer(session, _OFFER_TO_CHANGE, now(), cart=cart_id, variant=line.variant_id, line=line_id)
     wanted = quantity + offered.in_cart
     if wanted > offered.available:
         raise OutOfStock(line.variant_id, offered.title, wanted, offered.available)
@@ -386,28 +391,31 @@ def accept_prices(session: Session, cart_id: int) -> None:
     )
 
 
+_FIRST_PICTURE = (
+    select(ProductImage.id)
+    .where(ProductImage.product_id == Product.id)
+    .order_by(ProductImage.position, ProductImage.id)
+    .limit(1)
+    .correlate(Product)
+    .scalar_subquery()
+)
+_CART = (
+    select(Cart.country, CartLine, Variant, Product, ProductImage.key, ProductImage.alt)
+    .outerjoin(CartLine, CartLine.cart_id == Cart.id)
+    .outerjoin(Variant, Variant.id == CartLine.variant_id)
+    .outerjoin(Product, Product.id == Variant.product_id)
+    .outerjoin(ProductImage, ProductImage.id == _FIRST_PICTURE)
+    .where(Cart.id == bindparam("cart"))
+    .order_by(CartLine.id)
+)
+
+
 def view_cart(session: Session, cart_id: int | None, currency: str) -> CartView:
     """The cart with today's prices and stock. One statement."""
     if cart_id is None:
         return CartView(None, (), currency)
-    first_picture = (
-        select(ProductImage.id)
-        .where(ProductImage.product_id == Product.id)
-        .order_by(ProductImage.position, ProductImage.id)
-        .limit(1)
-        .correlate(Product)
-        .scalar_subquery()
-    )
     moment = now()
-    rows: Sequence[Any] = session.execute(
-        select(Cart.country, CartLine, Variant, Product, ProductImage.key, ProductImage.alt)
-        .outerjoin(CartLine, CartLine.cart_id == Cart.id)
-        .outerjoin(Variant, Variant.id == CartLine.variant_id)
-        .outerjoin(Product, Product.id == Variant.product_id)
-        .outerjoin(ProductImage, ProductImage.id == first_picture)
-        .where(Cart.id == cart_id)
-        .order_by(CartLine.id)
-    ).all()
+    rows: Sequence[Any] = session.execute(_CART, {"cart": cart_id}).all()
     country = rows[0][0] if rows else None
     lines = tuple(
         CartLineView(
