@@ -13,27 +13,34 @@ INSTALL = as() { if [ "$$(id -u)" = 0 ]; then "$$@"; elif command -v sudo >/dev/
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 
-# Made anew when the locks or the project's own description change, and when the Python that it was made with is gone.
-$(VENV)/.ready: requirements/dev.txt pyproject.toml $(shell $(BIN)/python -m pip --version >/dev/null 2>&1 || echo no-venv)
+# What the shop itself runs on. Made anew when its lock or the project's own description changes, and when the Python that it
+# was made with is gone.
+$(VENV)/.runs: requirements/run.txt pyproject.toml $(shell $(BIN)/python -m pip --version >/dev/null 2>&1 || echo no-venv)
 	@test -n "$(PYTHON)" || { echo "Understory needs Python 3.11 or newer: install the package python3." >&2; exit 2; }
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { rm -rf $(VENV); $(PYTHON) -m venv $(VENV) >/dev/null 2>&1; } || { rm -rf $(VENV); \
 	  $(INSTALL); install python3-venv && $(PYTHON) -m venv $(VENV); } \
 	  || { rm -rf $(VENV); echo "Python's venv is missing: install the package python3-venv." >&2; exit 2; }
-	@echo "Installing what Understory is built from ..."
-	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements/dev.txt
+	@echo "Installing what Understory runs on ..."
+	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements/run.txt
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# And what it is tested, checked and measured with.
+$(VENV)/.ready: $(VENV)/.runs requirements/dev.txt
+	@echo "Installing what Understory is tested with ..."
+	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements/dev.txt
 	@touch $@
 
 .PHONY: no-venv
 no-venv: ;
 
-demo: $(VENV)/.ready ## the shop, a local Stripe and a newsroom, together
+demo: $(VENV)/.runs ## the shop, a local Stripe and a newsroom, together
 	@$(BIN)/shop demo
 
-dev: $(VENV)/.ready ## the same, restarted when a file changes
+dev: $(VENV)/.runs ## the same, restarted when a file changes
 	@$(BIN)/shop dev
 
-demo-reset: $(VENV)/.ready ## empty the demo's data folder
+demo-reset: $(VENV)/.runs ## empty the demo's data folder
 	@$(BIN)/shop demo-reset
 
 chromium: $(VENV)/.ready
@@ -57,7 +64,7 @@ format: $(VENV)/.ready ## put the code into its form
 	$(BIN)/ruff check --fix .
 
 lock: $(VENV)/.ready ## resolve the dependencies anew
-	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate pyproject.toml -o requirements/run.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --group build pyproject.toml -o requirements/run.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --group dev pyproject.toml -o requirements/dev.txt
 
 clean: ## take away what can be made again; data stays

@@ -31,7 +31,7 @@ class Machine:
         self.tools = folder / "tools"
         self.tools.mkdir()
         (self.folder / "requirements").mkdir(parents=True)
-        for name in ("Makefile", "pyproject.toml", "requirements/dev.txt"):
+        for name in ("Makefile", "pyproject.toml", "requirements/run.txt", "requirements/dev.txt"):
             shutil.copy(ROOT / name, self.folder / name)
         for name in ("bash", "cp", "dirname", "expand", "grep", "mkdir", "rm", "sed", "touch"):
             (self.tools / name).symlink_to(str(shutil.which(name)))
