@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import structlog
 from flask import Response, render_template, request
@@ -90,6 +91,7 @@ def home_country(countries: Countries) -> str:
     return home if home in codes else next(iter(codes), "")
 
 
+@lru_cache(maxsize=1024)
 def way_back(placement: Placement | None) -> Markup:
     """The link to the story that led here; empty without one."""
     if placement is None:
