@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -155,6 +156,14 @@ def test_what_is_logged_by_mistake_is_taken_out_wherever_it_stands(written: io.S
     log.error("with traceback", exc_info=ValueError(f"bad {secret}"))
     assert "with traceback" in written.getvalue()
     assert found_in(written.getvalue(), secret) == []
+
+
+@pytest.mark.parametrize("path", ["a" * 60_000, "a@" + "a-" * 30_000, "1-" * 30_000, "a.a@" * 15_000])
+def test_a_long_address_that_leads_nowhere_is_logged_at_once(written: io.StringIO, app: Flask, path: str) -> None:
+    began = time.thread_time()
+    assert app.test_client().get(f"/{path}").status_code == 404
+    assert time.thread_time() - began < 1.0
+    assert written.getvalue()
 
 
 def test_a_line_carries_the_requests_id(written: io.StringIO, app: Flask) -> None:
