@@ -4,6 +4,7 @@ A placement travels as a signed token on links and forms, never in a cookie. A t
 absent. Only stories on the allow-listed publisher hosts get one.
 """
 
+import re
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -17,6 +18,9 @@ from shop.db import insert_new
 URL_LIMIT = 500
 TITLE_LIMIT = 300
 LAYOUTS = ("card", "link", "plain")
+# A host's name, in any alphabet, or its number in IPv6. Browsers end a host at a backslash, which `urlsplit` takes for a part of
+# it: "https://elsewhere.example\.publisher.example" would count as the publisher's and lead elsewhere.
+HOST = re.compile(r"[\w.-]+|[0-9a-f:.]+")
 # Parameters that say how a reader came, not what is read; all that begin with utm_ do, too.
 TRACKING = frozenset({"fbclid", "gclid", "mc_cid", "mc_eid", "igshid", "ref", "amp"})
 
@@ -44,6 +48,8 @@ def canonical(url: str) -> str | None:
     except ValueError:
         return None
     if parts.scheme not in {"http", "https"} or not host or parts.username or parts.password:
+        return None
+    if not HOST.fullmatch(host):
         return None
     default = {"http": 80, "https": 443}[parts.scheme]
     host = f"[{host}]" if ":" in host else host  # IPv6

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from shop.articles.placement import URL_LIMIT, canonical
+from shop.articles.placement import URL_LIMIT, PlacementSigner, canonical
 
 ANYTHING = st.text(st.characters())
 PARTS = st.lists(st.text(st.characters(), max_size=8), max_size=4)
@@ -63,3 +63,11 @@ def test_a_parameter_that_says_what_is_read_stays(query: str) -> None:
 )
 def test_what_is_no_address_of_a_story_has_none(wrong: str) -> None:
     assert canonical(wrong) is None
+
+
+@pytest.mark.parametrize("end", ["\\", "%2f", "%5c", "'", '"', "<", ";", "&", "^"])
+def test_a_host_that_a_browser_ends_earlier_than_we_do_is_no_publishers(end: str) -> None:
+    """Browsers read "https://elsewhere.example\\.news.example/" as a page of elsewhere.example."""
+    signer = PlacementSigner(("k" * 32,), ("*.news.example",))
+    assert signer.sign(f"https://elsewhere.example{end}.news.example/story") == ""
+    assert signer.sign("https://a.news.example/story") != ""
