@@ -21,6 +21,9 @@ WIDTHS = (320, 640, 960, 1280)
 FORMATS = ("avif", "webp", "jpg")
 MAX_BYTES = 20 * 1024 * 1024
 MAX_PIXELS = 50_000_000
+# A strip of a few bytes, one pixel wide, would fill the memory when it is brought to the smallest width; and no WebP is higher
+# than 16383 pixels.
+MAX_RATIO = 10
 ACCEPTED = {"JPEG", "PNG", "WEBP", "AVIF", "GIF"}
 _SAVE: dict[str, dict[str, Any]] = {
     "avif": {"format": "AVIF", "quality": 62, "speed": 8},
@@ -47,7 +50,7 @@ def store_picture(folder: Path, raw: bytes) -> StoredPicture:
     """Check `raw` (an uploaded file) and write its sizes into `folder`; storing one picture twice is the same as once.
 
     Metadata (EXIF, which may hold a place) is dropped, its rotation is applied first. Raises BadImage with a sentence for
-    what is empty, too large, not a picture, or a decompression bomb.
+    what is empty, too large, too long, not a picture, or a decompression bomb.
     """
     if not raw:
         raise BadImage("The file is empty.")
@@ -75,6 +78,10 @@ def _open(raw: bytes) -> Image.Image:
                 raise BadImage("Use a JPEG, PNG, WebP, AVIF or GIF picture.")
             if image.width * image.height > MAX_PIXELS:
                 raise BadImage("The picture has more than 50 million pixels. Save it smaller and try again.")
+            if max(image.size) > MAX_RATIO * min(image.size):
+                raise BadImage(
+                    "The picture is more than ten times as long on one side as on the other. Crop it and try again."
+                )
             image.load()
             turned = ImageOps.exif_transpose(image)
     except BadImage:

@@ -147,6 +147,8 @@ def test_what_is_no_picture_is_refused_by_name_and_nothing_is_added(
         ("empty.png", b"", "The file is empty."),
         ("bomb.png", a_bomb(), "The picture has more than 50 million pixels."),
         ("wide.png", a_bomb(50_000_001, 1), "The picture has more than 50 million pixels."),
+        ("strip.png", a_bomb(1, 40_000), "The picture is more than ten times as long on one side as on the other."),
+        ("ribbon.png", a_bomb(12_801, 1280), "The picture is more than ten times as long on one side as on the other."),
         ("scan.tiff", a_picture(form="TIFF"), "Use a JPEG, PNG, WebP, AVIF or GIF picture."),
         ("bitmap.bmp", a_picture(form="BMP"), "Use a JPEG, PNG, WebP, AVIF or GIF picture."),
         ("huge.png", b"\x89PNG" + b"\0" * MAX_BYTES, "The file is over 20 MB."),
