@@ -11,6 +11,7 @@ from shop.config import Settings
 from shop.money import Money, decimal_text, format_money
 from shop.web.assets import asset_url
 
+SIZES = frozenset(map(str, WIDTHS))
 MIME = {"avif": "image/avif", "webp": "image/webp", "jpg": "image/jpeg"}
 
 
@@ -64,7 +65,7 @@ def register(app: Flask, settings: Settings) -> None:
     def media(name: str) -> Response:
         stem, _, extension = name.rpartition(".")
         key, _, width = stem.rpartition("-")
-        if extension not in FORMATS or not key.isalnum() or not width.isdecimal() or int(width) not in WIDTHS:
+        if extension not in FORMATS or not key.isalnum() or width not in SIZES:
             abort(404)
         answer = send_from_directory(settings.media_folder, name, mimetype=MIME[extension], conditional=True)
         answer.headers["Cache-Control"] = "public, max-age=31536000, immutable"
