@@ -27,6 +27,7 @@ from shop.environment import (
     Secrets,
     Words,
     explain,
+    from_here,
     is_database,
     split,
 )
@@ -205,7 +206,7 @@ class Settings(BaseSettings):
 
     @cached_property
     def database_url(self) -> str:
-        return self.shop_database_url.get_secret_value() or f"sqlite:///{(self.shop_data / 'shop.db').absolute()}"
+        return from_here(self.shop_database_url.get_secret_value() or f"sqlite:///{self.shop_data / 'shop.db'}")
 
     @cached_property
     def queue_url(self) -> str:

@@ -39,6 +39,21 @@ def is_database(url: str, *drivers: str) -> bool:
     )
 
 
+def from_here(url: str) -> str:
+    """A database's `url`, with the path of an SQLite file made absolute.
+
+    Libraries disagree on where a relative one begins: Flask-SQLAlchemy-Lite counts from the app's own folder, everybody else
+    from the working directory, and the shop and its worker would each have a database of their own.
+    """
+    try:
+        parts = make_url(url)
+    except (ArgumentError, ValueError):
+        return url
+    if parts.drivername != "sqlite" or not parts.database or parts.database == ":memory:":
+        return url
+    return parts.set(database=str(Path(parts.database).absolute())).render_as_string(hide_password=False)
+
+
 def _words(value: Any) -> Any:
     """Split "a, b c" into ("a", "b", "c"); environment variables hold lists that way."""
     if isinstance(value, str):

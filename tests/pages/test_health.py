@@ -11,6 +11,7 @@ from sqlalchemy import text
 from shop.app import create_app
 from shop.config import Settings
 from shop.db import Database
+from shop.schema import migrate
 from tests.support.postgres import fresh_database
 from tests.support.statements import statements
 
@@ -94,6 +95,20 @@ def test_a_database_that_does_not_answer_is_said_without_its_address_or_password
     assert answer.json["code"] == "database_unreachable"
     for secret in ("hunter2", "teller", "127.0.0.1", str(tmp_path)):
         assert secret not in answer.text
+
+
+def test_a_database_named_from_here_is_the_same_one_for_the_commands_and_for_the_server(
+    make_settings: Callable[..., Settings],
+    client_on: Callable[[str], FlaskClient],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    database = Database.connect(make_settings(shop_database_url="sqlite:///here/shop.db").database_url)
+    migrate(database)  # as `shop migrate` does
+    database.close()
+    assert client_on("sqlite:///here/shop.db").get("/readyz").json == {"status": "ready"}
+    assert (tmp_path / "here" / "shop.db").is_file()
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
