@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from flask import Flask
+from flask import Flask, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from shop.articles.placement import PlacementSigner
@@ -27,15 +27,22 @@ from shop.web import (
     storefront,
     webhooks,
 )
-from shop.web.assets import STATIC
+from shop.web.assets import OTHERWISE, STATIC, is_current
 from shop.web.house import House, db
 
 
 class Shop(Flask):
-    """Flask, but for its asking on every call whether a view or a hook is a coroutine: none of ours is."""
+    """Flask, but for two things that it cannot know of this app."""
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """It would ask on every call whether a view or a hook is a coroutine: none of ours is."""
         return func
+
+    def get_send_file_max_age(self, filename: str | None) -> int | None:
+        """A file of another release is not kept for ever under this one's address: processes of both answer for a while."""
+        if request.endpoint == "static" and not is_current(filename or "", request.args.get("v")):
+            return OTHERWISE
+        return super().get_send_file_max_age(filename)
 
 
 def create_app(settings: Settings, gateway: Gateway | None = None) -> Flask:
@@ -85,7 +92,9 @@ def _flask_config(settings: Settings) -> dict[str, object]:
         "SESSION_COOKIE_HTTPONLY": True,
         "SESSION_COOKIE_SAMESITE": "Lax",
         "SESSION_COOKIE_PATH": "/",
-        "PERMANENT_SESSION_LIFETIME": timedelta(hours=12),
+        # What forms are checked with lies in the session, which is signed when it begins: one that ended sooner would end
+        # under a reader's open page. A form's own time is WTF_CSRF_TIME_LIMIT, a login's is in shop.web.admin.gate.
+        "PERMANENT_SESSION_LIFETIME": timedelta(days=365),
         "SEND_FILE_MAX_AGE_DEFAULT": timedelta(days=365),
         "MAX_CONTENT_LENGTH": 64 * 1024 * 1024,
         "MAX_FORM_MEMORY_SIZE": 1024 * 1024,

@@ -49,7 +49,7 @@ def protect(app: Flask, settings: Settings) -> None:
             if name.lower() not in there:
                 headers.add(name, value)
         if "cache-control" not in there:
-            headers.add("Cache-Control", "no-store" if request.method != "GET" else "private, no-cache")
+            headers.add("Cache-Control", "private, no-cache" if request.method in {"GET", "HEAD"} else "no-store")
         return response
 
 

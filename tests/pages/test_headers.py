@@ -259,3 +259,28 @@ def test_reading_the_shelf_the_cart_and_an_order_sets_no_cookie(shop: Shop) -> N
     client = shop.app.test_client()
     for path in ("/", "/cart", "/orders/" + "x" * 32):
         assert "Set-Cookie" not in client.get(path).headers, path
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/products/mug", "/cart", "/nothing", "/embed/frame?product=mug", "/embed.js", "/healthz"]
+)
+def test_asking_for_the_head_alone_gets_the_head_of_the_page(app: Flask, stocked: None, path: str) -> None:
+    def named(answer: TestResponse) -> dict[str, str]:
+        return {name: value for name, value in answer.headers.items() if name not in {"X-Request-Id", "Set-Cookie"}}
+
+    whole, head = fresh(app).get(path), fresh(app).head(path)
+    assert head.status_code == whole.status_code
+    assert named(head) == named(whole)
+    assert head.data == b""
+
+
+@pytest.mark.parametrize("version", ["", "?v=", "?v=0123456789ab"])
+def test_a_static_file_under_another_releases_address_is_not_kept_for_long(client: FlaskClient, version: str) -> None:
+    with client.get(f"/static/shop.css{version}") as answer:
+        assert answer.status_code == 200
+        assert answer.headers["Cache-Control"] == "public, max-age=300"
+
+
+@pytest.mark.parametrize("name", ["..%2fassets.py", "css%2fshop.css", ".", "%00"])
+def test_what_is_no_static_file_is_not_there(client: FlaskClient, name: str) -> None:
+    assert client.get(f"/static/{name}?v=x").status_code == 404

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
+import time_machine
 from flask import Flask
 from flask.testing import FlaskClient
 from structlog.testing import capture_logs
@@ -359,3 +361,17 @@ def test_two_readers_get_the_same_page_with_their_own_token_and_press(app: Flask
     assert {k: v for k, v in first.items() if k not in {"csrf_token", "press"}} == {
         k: v for k, v in second.items() if k not in {"csrf_token", "press"}
     }
+
+
+def test_a_page_opened_late_in_a_readers_day_still_takes_its_form(app: Flask, database: Database) -> None:
+    with database.transaction() as session:
+        a_product(session, "mug")
+        shipping_to(session, "SG")
+    reader = Reader(app.test_client())
+    morning = datetime(2026, 5, 4, 8, tzinfo=UTC)
+    with time_machine.travel(morning, tick=False):
+        reader.get("/products/mug")
+    with time_machine.travel(morning + timedelta(hours=11, minutes=50), tick=False):
+        page = reader.get("/products/mug")
+    with time_machine.travel(morning + timedelta(hours=12, minutes=10), tick=False):
+        assert reader.send(page, "/cart/lines", then="cart").status == 303
