@@ -5,8 +5,13 @@ from typing import Any
 from flask import Flask
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from shop.config import Settings
+
+# Seconds that a reader waits for a Redis that does not answer; then nothing is counted. Its client would wait for ever.
+PATIENCE = 0.5
 
 
 class ViewLimiter(Limiter):
@@ -32,4 +37,10 @@ def protect(app: Flask, settings: Settings) -> None:
     """Attach the limiter; views say their own limits with `@limiter.limit(...)`."""
     app.config["RATELIMIT_STORAGE_URI"] = settings.shop_limits_url.get_secret_value()
     app.config["RATELIMIT_SWALLOW_ERRORS"] = True
+    if settings.shop_limits_url.get_secret_value() != "memory://":
+        app.config["RATELIMIT_STORAGE_OPTIONS"] = {
+            "socket_connect_timeout": PATIENCE,
+            "socket_timeout": PATIENCE,
+            "retry": Retry(NoBackoff(), 0),
+        }
     limiter.init_app(app)
