@@ -3,7 +3,7 @@
 import time
 
 import structlog
-from flask import Flask, Response, jsonify, render_template, request
+from flask import Flask, Response, got_request_exception, jsonify, render_template, request
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
@@ -117,6 +117,8 @@ def register(app: Flask) -> None:
     @app.errorhandler(Exception)
     def _broken(error: Exception) -> Response:
         log.error("unhandled", path=shown_path(), exc_info=error)
+        # Flask tells whoever watches over it of exceptions that nobody handles, so not of those that come here.
+        got_request_exception.send(app, _async_wrapper=app.ensure_sync, exception=error)
         try:
             return answer_for(500, "internal", SENTENCES[500])
         except Exception as second:  # whatever broke the page may break the page that says so

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from urllib.parse import quote
 
 import pytest
-from flask import Flask
+from flask import Flask, got_request_exception
 from flask.testing import FlaskClient
 from sqlalchemy import func, select, text
 from werkzeug.routing import Map, Rule
@@ -239,6 +239,21 @@ def test_an_exception_shows_nothing_of_itself(
     assert "please try again in a moment" in answer.text
     for inside in ("4711", "RuntimeError", "Traceback", 'File "', "shop/web"):
         assert inside not in answer.text
+
+
+def test_whoever_listens_for_exceptions_hears_of_one(
+    app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[BaseException] = []
+
+    def listen(sender: Flask, exception: BaseException, **_: object) -> None:
+        heard.append(exception)
+
+    monkeypatch.setitem(app.view_functions, "storefront.cart", lambda: 1 / 0)
+    with got_request_exception.connected_to(listen, app):
+        client.get("/cart")
+        client.get("/nothing")  # no exception, but an answer
+    assert [type(error) for error in heard] == [ZeroDivisionError]
 
 
 def test_a_page_that_breaks_while_it_is_drawn_shows_nothing_of_itself(
