@@ -10,11 +10,13 @@ from typing import cast
 
 from flask import current_app
 
-from shop.articles.placement import PlacementSigner
+from shop.articles.placement import Placement, PlacementSigner
 from shop.config import Settings
 from shop.web.offer import CountriesServed
 
 KEPT_PAGES = 512
+# Far above any token of ours: a story's address and headline have their limits.
+LONGEST_TOKEN = 4000
 SLOTS = ("csrf", "press", "placement", "story")
 
 
@@ -29,12 +31,16 @@ class Front:
         self.countries = CountriesServed(settings.shop_locale)
         # Many readers of one story ask for the same token, and bring it back.
         self.sign = lru_cache(maxsize=1024)(signer.sign)
-        self.verify = lru_cache(maxsize=1024)(signer.verify)
+        self._verify = lru_cache(maxsize=1024)(signer.verify)
         self._lock = threading.Lock()
         self._kept: OrderedDict[Hashable, tuple[str, ...]] = OrderedDict()
         mark = secrets.token_hex(12)
         self._marks = {name: f"{mark}{name}{mark}" for name in SLOTS}
         self._cut = re.compile(f"{mark}({'|'.join(SLOTS)}){mark}")
+
+    def verify(self, token: str) -> Placement | None:
+        """The placement in a token, or None. What is too long for one is not even kept as such."""
+        return self._verify(token) if len(token) <= LONGEST_TOKEN else None
 
     def page(self, key: Hashable, render: Callable[[Mapping[str, str]], str], values: Mapping[str, str]) -> str:
         """The page under `key` with `values` (HTML, one for each slot) put in; `render` makes it if it is not kept."""
