@@ -14,6 +14,7 @@ from bench.load import Load
 from bench.measuring import Figure, measure
 from bench.premises import postgres, premises, temporary_folder
 from bench.servers import running
+from shop import logs
 
 COLUMNS = "{:<27} {:>9} {:>9} {:>7} {:>13} {:>6} {:>5} {:>5}"
 
@@ -21,6 +22,7 @@ COLUMNS = "{:<27} {:>9} {:>9} {:>7} {:>13} {:>6} {:>5} {:>5}"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Returns 0 if every aim is met, 1 if not."""
     asked = _parser().parse_args(arguments)
+    logs.set_up("error")
     kinds = [kind for kind in KINDS if not asked.only or any(word in kind.name for word in asked.only)]
     figures = []
     with ExitStack() as stack:
