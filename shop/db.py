@@ -175,8 +175,8 @@ def insert_once(session: Session, table: type[Base], values: Mapping[str, Any]) 
 def insert_new(session: Session, table: type[Base], values: Mapping[str, Any]) -> Any:
     """As `insert_once`, but returns the primary key of the row that this call inserted, or None."""
     rows = cast("sa.Table", table.__table__)
-    statement = _insert(session, table, values).on_conflict_do_nothing().returning(*rows.primary_key.columns)
-    return session.execute(statement).scalar()
+    insert = _insert(session.get_bind().dialect.name, table).values(dict(values))
+    return session.execute(insert.on_conflict_do_nothing().returning(*rows.primary_key.columns)).scalar()
 
 
 _Row = TypeVar("_Row", bound=Base)
@@ -196,7 +196,7 @@ def add_up(
 @lru_cache(maxsize=32)
 def _adding_up(dialect: str, table: type[Base], key: tuple[str, ...], counted: str, renewed: str) -> Any:
     """Built once: building it takes longer than running it."""
-    insert = (sqlite.insert if dialect == "sqlite" else postgresql.insert)(table)
+    insert = _insert(dialect, table)
     columns = cast("sa.Table", table.__table__).c
     return insert.on_conflict_do_update(
         index_elements=list(key),
@@ -204,15 +204,9 @@ def _adding_up(dialect: str, table: type[Base], key: tuple[str, ...], counted: s
     ).returning(table)
 
 
-def _insert(session: Session, table: type[Base], values: Mapping[str, Any]) -> postgresql.Insert | sqlite.Insert:
-    """An INSERT in the database's own dialect, with the defaults that the class would give."""
-    defaults = {
-        column.key: column.default.arg({}) if column.default.is_callable else column.default.arg
-        for column in cast("sa.Table", table.__table__).columns
-        if column.key not in values and isinstance(column.default, sa.ColumnDefault)
-    }
-    make = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
-    return make(table).values(**defaults, **values)
+def _insert(dialect: str, table: type[Base]) -> postgresql.Insert | sqlite.Insert:
+    """An INSERT in the database's own dialect: what to do about a conflict is no common SQL."""
+    return (sqlite.insert if dialect == "sqlite" else postgresql.insert)(table)
 
 
 def changed_rows(session: Session, statement: sa.UpdateBase) -> int:

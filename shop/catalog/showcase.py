@@ -7,6 +7,7 @@ otherwise. Stock changes with every order, so it is asked each time, in the same
 import re
 import threading
 from collections import OrderedDict
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -14,12 +15,10 @@ from sqlalchemy import Connection, and_, bindparam, func, or_, select
 from sqlalchemy.orm import Session, selectinload
 
 from shop.catalog.models import CatalogueClock, Product, ProductImage, ProductOption, Variant
-from shop.db import now
+from shop.db import LARGEST_ID, now
 from shop.money import Money
 
 KEPT_PRODUCTS = 2048
-# What an integer column holds; PostgreSQL refuses to compare it with more.
-LARGEST = 2**31 - 1
 _CURSOR = re.compile(r"(-?[0-9]{1,10})\.([0-9]{1,10})")
 
 
@@ -197,7 +196,8 @@ class Showcase:
             elif slug in self._kept:
                 self._kept.move_to_end(slug)
                 return self._kept[slug]
-        view = _read(reader if isinstance(reader, Session) else Session(reader), slug, version)
+        with nullcontext(reader) if isinstance(reader, Session) else Session(reader) as session:
+            view = _read(session, slug, version)
         if view is None:
             # A slug that does not exist is not kept: strangers could fill the memory with invented ones.
             return None
@@ -323,6 +323,6 @@ def shelf(
 
 def _cursor(text: str | None) -> tuple[int, int] | None:
     found = _CURSOR.fullmatch(text or "")
-    if found is None or max(abs(int(number)) for number in found.groups()) > LARGEST:
+    if found is None or max(abs(int(number)) for number in found.groups()) > LARGEST_ID:
         return None
     return int(found[1]), int(found[2])
