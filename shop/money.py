@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 
-from babel import Locale
 from babel.numbers import format_currency, get_currency_precision
 
 # Stripe's list of currencies whose amounts carry no minor unit (docs.stripe.com/currencies#zero-decimal). It differs from
@@ -63,7 +62,7 @@ class Money:
 
 
 @lru_cache(maxsize=4096)
-def format_money(minor: int, currency: str, locale: str = "en_SG") -> str:
+def format_money(minor: int, currency: str, locale: str) -> str:
     """`minor` units of `currency` as a reader of `locale` writes them, e.g. 3900 sgd in en_SG -> "$39.00".
 
     Cached: a shop has few prices and shows them all day.
@@ -111,9 +110,3 @@ def parse_amount(text: str, currency: str) -> int:
     if scaled > 99_999_999:
         raise ValueError("This is more than Stripe can charge at once.")
     return int(scaled)
-
-
-@lru_cache(maxsize=64)
-def currency_name(currency: str, locale: str = "en_SG") -> str:
-    """The currency's name for people, e.g. "Singapore Dollar"."""
-    return str(Locale.parse(locale).currencies.get(currency.upper(), currency.upper()))

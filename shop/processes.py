@@ -139,10 +139,6 @@ class Household:
                 return child.part.name, how
         return None
 
-    def pids(self) -> dict[str, int]:
-        """The process ids of the parts, by name."""
-        return {child.part.name: child.process.pid for child in self._children}
-
     def watch(self) -> None:
         """Return when asked to stop. Raises CannotRun when a part ends by itself; leaving the block stops the others."""
         while not self.asked.wait(POLL * 4):

@@ -8,7 +8,6 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from shop.db import Base, now
 
 PRODUCT_STATUSES = ("draft", "active", "archived")
-MOVEMENT_KINDS = ("receive", "adjust", "sale", "restock")
 
 
 class CatalogueClock(Base):

@@ -19,7 +19,6 @@ ORDER_STATUSES = (
     "refunded",
     "attention",
 )
-STOCK_STATES = ("reserved", "sold", "released", "owed")
 
 
 class Order(Base):

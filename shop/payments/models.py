@@ -8,9 +8,6 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from shop.db import Base, now
 
-ATTEMPT_STATES = ("creating", "open", "closed")
-EVENT_STATES = ("applied", "ignored", "failed")
-
 
 class PaymentAttempt(Base):
     """One Checkout Session of an order, stored before Stripe is called, with the very parameters and key of that call.
