@@ -1,6 +1,6 @@
 """Every setting of the shop, read once from the environment, checked once, and loud when wrong.
 
-`Settings.load()` is called by the command line and by `create_app`'s callers; nothing else reads the environment.
+`Settings.load()` is called by the command line and by `create_app`'s callers; nothing else reads a setting from the environment.
 docs/operating.md lists each variable; a test keeps the two in step.
 """
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -112,5 +113,7 @@ def _revision_of(connection: Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
 
 
+@lru_cache(maxsize=1)
 def _scripts() -> ScriptDirectory:
+    """Read once: a load balancer asks every few seconds whether the schema is that of this release."""
     return ScriptDirectory.from_config(migrations_config())
