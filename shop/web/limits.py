@@ -1,5 +1,6 @@
 """How often one address may do what is costly or worth guessing. Counted in memory, or in Redis for several machines."""
 
+from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any
 
 from flask import Flask
@@ -30,7 +31,19 @@ class ViewLimiter(Limiter):
             called[:] = before
 
 
-limiter = ViewLimiter(get_remote_address, strategy="moving-window", headers_enabled=False)
+def counted_as() -> str:
+    """What stands for a reader in the counts: their address, and of IPv6 the network, for there everybody has 2**64 of them."""
+    given = get_remote_address()
+    try:
+        address = ip_address(given)
+    except ValueError:
+        return given
+    if not isinstance(address, IPv6Address):
+        return given
+    return str(address.ipv4_mapped or ip_network((address.packed, 64), strict=False))
+
+
+limiter = ViewLimiter(counted_as, strategy="moving-window", headers_enabled=False)
 
 
 def protect(app: Flask, settings: Settings) -> None:

@@ -74,6 +74,21 @@ def test_guessing_is_slowed_down(client: FlaskClient, database: Database) -> Non
     assert "Back office" in refused.text
 
 
+def test_guessing_from_every_address_of_a_network_is_slowed_down_too(client: FlaskClient, database: Database) -> None:
+    """Whoever has one address of IPv6 has 2**64 of them."""
+    email = an_account(database)
+    member = Staff(client)
+
+    def guess(address: str) -> int:
+        client.environ_base["REMOTE_ADDR"] = address
+        return member.log_in(email, "wrong horse battery").status_code
+
+    assert [guess(f"2001:db8:0:1:{n:x}::1") for n in range(11)] == [422] * 10 + [429]
+    assert guess("2001:db8:0:2::1") == 422
+    assert guess("192.0.2.1") == 422
+    assert guess("::ffff:192.0.2.2") == 422
+
+
 def test_a_login_without_the_forms_token_is_refused(client: FlaskClient, database: Database) -> None:
     email = an_account(database)
     client.get("/admin/login")
