@@ -44,6 +44,7 @@ class CartLineView:
     picture_alt: str
     weight_grams: int
     article_id: int | None
+    article_title: str
     placement: str
 
     @property
@@ -140,6 +141,7 @@ def buy_now(
     *,
     limit: int,
     article_id: int | None = None,
+    article_title: str = "",
     placement: str = "",
 ) -> int:
     """The cart of one press of "Buy now" (see `express_cart`), holding exactly this line. Raises as `add_to_cart`.
@@ -158,7 +160,7 @@ def buy_now(
         return cart_id
     _check_quantity(quantity, limit)
     empty_cart(session, cart_id)
-    _put_in(session, cart_id, variant_id, quantity, limit, article_id, placement)
+    _put_in(session, cart_id, variant_id, quantity, limit, article_id, article_title, placement)
     return cart_id
 
 
@@ -210,6 +212,7 @@ def add_to_cart(
     *,
     limit: int,
     article_id: int | None = None,
+    article_title: str = "",
     placement: str = "",
 ) -> int:
     """Add `quantity` pieces of a variant, on top of what the cart holds of it from the same story. Returns the line's id.
@@ -219,7 +222,7 @@ def add_to_cart(
     """
     _check_quantity(quantity, limit)
     _lock(session, cart_id)
-    return _put_in(session, cart_id, variant_id, quantity, limit, article_id, placement)
+    return _put_in(session, cart_id, variant_id, quantity, limit, article_id, article_title, placement)
 
 
 def add_by_handle(
@@ -231,6 +234,7 @@ def add_by_handle(
     limit: int,
     country: str | None = None,
     article_id: int | None = None,
+    article_title: str = "",
     placement: str = "",
 ) -> tuple[int, str]:
     """As `add_to_cart`, into the cart with this handle, which also remembers `country`. Returns the cart's id and handle.
@@ -245,7 +249,7 @@ def add_by_handle(
         session.add(cart)
         session.flush()
         cart_id = cart.id
-    _put_in(session, cart_id, variant_id, quantity, limit, article_id, placement)
+    _put_in(session, cart_id, variant_id, quantity, limit, article_id, article_title, placement)
     return cart_id, handle
 
 
@@ -264,7 +268,14 @@ def _enter(session: Session, handle: str | None, country: str | None) -> int | N
 
 
 def _put_in(
-    session: Session, cart_id: int, variant_id: int, quantity: int, limit: int, article_id: int | None, placement: str
+    session: Session,
+    cart_id: int,
+    variant_id: int,
+    quantity: int,
+    limit: int,
+    article_id: int | None,
+    article_title: str,
+    placement: str,
 ) -> int:
     """Add to a cart that is locked. Two statements: what is on offer and in the cart already, then the line."""
     key = source_key(variant_id, article_id)
@@ -286,6 +297,7 @@ def _put_in(
             "source_key": key,
             "quantity": quantity,
             "seen_price_minor": offered.price_minor,
+            "article_title": article_title[:300],
             "placement": placement[:40],
         },
         key=("cart_id", "source_key"),
@@ -434,6 +446,7 @@ def view_cart(session: Session, cart_id: int | None, currency: str) -> CartView:
             picture_alt=alt or "",
             weight_grams=variant.weight_grams,
             article_id=line.article_id,
+            article_title=line.article_title,
             placement=line.placement,
         )
         for _, line, variant, product, key, alt in rows

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from shop.catalog.models import Variant
@@ -48,6 +48,8 @@ class CartLine(Base):
     quantity: Mapped[int]
     seen_price_minor: Mapped[int]
     placement: Mapped[str] = mapped_column(String(40), default="")
+    # As this reader's page gave it: nobody else's reader is shown it.
+    article_title: Mapped[str] = mapped_column(String(300), default="", server_default=text("''"))
     added_at: Mapped[datetime] = mapped_column(default=now)
 
     cart: Mapped[Cart] = relationship(back_populates="lines", lazy="raise")

@@ -198,8 +198,7 @@ def _store_order(session: Session, cart: CartView, country: str, digest: str, *,
     return order
 
 
-def _line_of(order_id: int, line: CartLineView, stories: Mapping[int, tuple[str, str]]) -> dict[str, object]:
-    url, title = stories.get(line.article_id or 0, ("", ""))
+def _line_of(order_id: int, line: CartLineView, stories: Mapping[int, str]) -> dict[str, object]:
     return {
         "order_id": order_id,
         "variant_id": line.variant_id,
@@ -212,18 +211,19 @@ def _line_of(order_id: int, line: CartLineView, stories: Mapping[int, tuple[str,
         "quantity": line.quantity,
         "weight_grams": line.weight_grams,
         "article_id": line.article_id,
-        "article_url": url,
-        "article_title": title,
+        "article_url": stories.get(line.article_id or 0, ""),
+        # The headline of the buyer's own page: that of `articles` is what the first reader of a story sent, whoever it was.
+        "article_title": line.article_title,
         "placement": line.placement,
     }
 
 
-def _stories(session: Session, cart: CartView) -> dict[int, tuple[str, str]]:
+def _stories(session: Session, cart: CartView) -> dict[int, str]:
     wanted = {line.article_id for line in cart.lines if line.article_id is not None}
     if not wanted:
         return {}
-    rows = session.execute(select(Article.id, Article.url, Article.title).where(Article.id.in_(wanted)))
-    return {row.id: (row.url, row.title) for row in rows}
+    rows = session.execute(select(Article.id, Article.url).where(Article.id.in_(wanted)))
+    return {row.id: row.url for row in rows}
 
 
 def _close_older(database: Database, gateway: Gateway, order_id: int) -> None:

@@ -273,7 +273,8 @@ def test_a_story_travels_from_the_cart_into_the_order(shop: Shop) -> None:
         variant = a_variant(session)
         cart_id, _ = a_cart(session)
         article = remember(session, Placement("https://news.example/kim", "Kim in demand", "card"))
-        lines.add_to_cart(session, cart_id, variant.id, 1, limit=20, article_id=article, placement="card")
+        from_story = {"article_id": article, "article_title": "Kim in demand", "placement": "card"}
+        lines.add_to_cart(session, cart_id, variant.id, 1, limit=20, **from_story)
     line = shop.order(shop.place(cart_id).order_id).lines[0]
     assert (line.article_url, line.article_title, line.placement) == (
         "https://news.example/kim",

@@ -119,6 +119,7 @@ def _add_to_cart(wish: Wish, placement: Placement | None, given: str) -> tuple[C
 class _Terms(TypedDict):
     limit: int
     article_id: int | None
+    article_title: str
     placement: str
 
 
@@ -126,6 +127,7 @@ def _terms(session: Session, placement: Placement | None) -> _Terms:
     return {
         "limit": house().settings.shop_max_quantity,
         "article_id": remember(session, placement) if placement else None,
+        "article_title": placement.title if placement else "",
         "placement": placement.layout if placement else "",
     }
 
