@@ -50,7 +50,7 @@ def test_control_without_the_lock_on_the_cart_both_clicks_pass_the_look_at_the_s
     database: Database, cart: int, shirt: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lines, "_lock", Mock())
-    monkeypatch.setattr(lines, "source_key", met_after(lines.source_key))
+    monkeypatch.setattr(lines, "_offer", met_after(lines._offer))
     together(*[lambda: add(database, cart, shirt, 2)] * 2)
     assert held(database) == [4]
 
