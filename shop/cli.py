@@ -62,6 +62,8 @@ def main(env_file: Path | None) -> None:
 
     Settings come from the environment; docs/operating.md lists them.
     """
+    # Database, mail and keys are for the shop's own user alone; pictures reach readers through the shop.
+    os.umask(0o077)
     if env_file is not None:
         from dotenv import dotenv_values
 

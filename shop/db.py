@@ -119,12 +119,15 @@ def prepare(engine: Engine) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _count_up(connection: Connection) -> None:
+        connection.info["counted"] = True
         _open.count = open_transactions() + 1
 
     @event.listens_for(engine, "commit")
     @event.listens_for(engine, "rollback")
     def _count_down(connection: Connection) -> None:
-        _open.count = max(open_transactions() - 1, 0)
+        # A commit that fails is followed by a rollback of the same transaction, which counts once.
+        if connection.info.pop("counted", False):
+            _open.count = open_transactions() - 1
 
     return engine
 

@@ -14,7 +14,7 @@ from urllib.parse import urlencode, urlsplit
 import resvg_py
 from flask import Flask, Response, abort, render_template, request, url_for
 from jinja2 import FileSystemLoader
-from werkzeug.exceptions import HTTPException, MethodNotAllowed, default_exceptions
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, SecurityError, default_exceptions
 
 from shop.demo.mailroom import Letter, letters, open_letter
 from shop.demo.stories import SECTIONS, STORIES, Story
@@ -88,6 +88,8 @@ def create_newsroom(settings: NewsroomSettings) -> Flask:
     app.jinja_env.globals.update(
         paper=PAPER, sections=SECTIONS, shop_url=settings.shop_url, related_to=related_to, has_mail=settings.mail_folder
     )
+    # Whatever a name on the internet is made to lead to, the mail of this machine is not read under it.
+    app.config["TRUSTED_HOSTS"] = ["127.0.0.1", "localhost", ".localhost"]
     _stories(app, settings)
     _mail(app, settings)
     _headers(app, settings)
@@ -97,6 +99,8 @@ def create_newsroom(settings: NewsroomSettings) -> Flask:
         return Response("ok\n", mimetype="text/plain")
 
     def lost(error: HTTPException) -> Response:
+        if isinstance(error, SecurityError):  # a foreign name, under which no address of ours can be written
+            return Response("This newsroom answers on this machine only.\n", error.code, mimetype="text/plain")
         page = Response(render_template("newsroom/error.html", error=error), error.code)
         if isinstance(error, MethodNotAllowed) and error.valid_methods:
             page.headers["Allow"] = ", ".join(sorted(error.valid_methods))

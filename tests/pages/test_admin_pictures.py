@@ -23,6 +23,12 @@ from tests.support.staff import a_desk, trail
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><script>alert(1)</script></svg>'
 
 
+def test_a_stranger_s_upload_is_not_taken_in(client: FlaskClient) -> None:
+    answer = client.post("/admin/products/1/images", data={"upload-files": (io.BytesIO(bytes(2_000_000)), "a.png")})
+    answer.request.environ["wsgi.input"].close()
+    assert answer.status_code == 413
+
+
 def a_picture(colour: str = "red", form: str = "PNG") -> bytes:
     drawn = io.BytesIO()
     Image.new("RGB", (40, 30), colour).save(drawn, form)

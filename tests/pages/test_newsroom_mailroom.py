@@ -172,3 +172,9 @@ def test_the_footer_leads_to_the_mailroom_only_where_there_is_one(reader: FlaskC
     assert 'href="/mail"' in reader.get("/").text
     without = create_newsroom(NewsroomSettings("http://127.0.0.1:5001", SHOP)).test_client()
     assert 'href="/mail"' not in without.get("/").text
+
+
+def test_no_name_that_somebody_made_lead_here_opens_the_mailroom(reader: FlaskClient, folder: Path) -> None:
+    post(folder, "1.eml", "Your order U-7K2M")
+    assert reader.get("/mail", headers={"Host": "127.0.0.1:5001"}).status_code == 200
+    assert reader.get("/mail", headers={"Host": "rebound.example:5001"}).status_code == 400

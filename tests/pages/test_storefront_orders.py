@@ -111,6 +111,13 @@ def test_the_return_page_settles_before_the_event_arrives_and_the_event_changes_
     holds(shop)
 
 
+def test_a_link_checker_s_look_closes_no_payment_page(shop: Shop, token: str) -> None:
+    client = shop.app.test_client()
+    for way in ("return", "cancelled"):
+        assert client.head(f"/orders/{token}/{way}").status_code == 405
+    assert [told["status"] for told in shop.stripe.sessions()] == ["open"]
+
+
 def test_coming_back_unpaid_shows_an_order_that_still_waits(shop: Shop, reader: Reader, token: str) -> None:
     for _ in range(2):
         page = reader.follow(reader.get(f"/orders/{token}/return"))

@@ -82,6 +82,11 @@ def test_a_database_of_a_newer_release_is_left_alone(prepared: Environment, comm
     assert "newer" in run(*command, env=prepared()).refusal
 
 
+def test_what_is_kept_is_for_the_shop_s_own_user(unmigrated: Environment, tmp_path: Path) -> None:
+    assert run("migrate", env=unmigrated()).status == 0
+    assert oct((tmp_path / "var" / "shop.db").stat().st_mode)[-3:] == "600"
+
+
 def test_a_data_folder_that_cannot_be_made(unmigrated: Environment) -> None:
     assert "SHOP_DATA" in run("migrate", env=unmigrated(SHOP_DATA="/proc/nowhere/var")).refusal
 

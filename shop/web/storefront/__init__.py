@@ -1,10 +1,27 @@
 """The shop's own pages: shelf, product, cart, and the page of an order."""
 
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
 from flask import Blueprint, Flask, Response, request
+from werkzeug.exceptions import MethodNotAllowed
 
 from shop.web.house import House
 from shop.web.storefront import adding, cart, handover, orders, paying, product, shelf
 from shop.web.storefront.front import Front
+
+
+def acts(view: Callable[..., Any]) -> Callable[..., Any]:
+    """A view that Stripe's or our own redirect leads to, and that does something. HEAD, by which link checkers look, does not."""
+
+    @wraps(view)
+    def only_get(**arguments: Any) -> Any:
+        if request.method == "HEAD":
+            raise MethodNotAllowed(valid_methods=["GET"])
+        return view(**arguments)
+
+    return only_get
 
 
 def register(app: Flask) -> None:
@@ -22,11 +39,11 @@ def register(app: Flask) -> None:
     door.add_url_rule(f"/cart/lines/{line}/removal", "remove", cart.remove, methods=["POST"])
     door.add_url_rule("/cart/country", "country", cart.ship_to, methods=["POST"])
     door.add_url_rule("/cart/handover", "handover", handover.receive, methods=["POST"])
-    door.add_url_rule("/cart/handover/<ticket>", "handover_here", handover.adopt_here)
+    door.add_url_rule("/cart/handover/<ticket>", "handover_here", acts(handover.adopt_here))
     door.add_url_rule("/checkout", "checkout", paying.check_out, methods=["POST"])
     door.add_url_rule("/orders/<token>", "order", orders.show)
-    door.add_url_rule("/orders/<token>/return", "order_return", orders.come_back)
-    door.add_url_rule("/orders/<token>/cancelled", "order_cancelled", orders.cancelled)
+    door.add_url_rule("/orders/<token>/return", "order_return", acts(orders.come_back))
+    door.add_url_rule("/orders/<token>/cancelled", "order_cancelled", acts(orders.cancelled))
     door.add_url_rule("/orders/<token>/state", "order_state", orders.state)
 
     @door.after_request
