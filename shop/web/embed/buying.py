@@ -8,8 +8,8 @@ from flask import Response, redirect, render_template, request
 from sqlalchemy.orm import Session
 
 from shop.articles.placement import Placement, remember
-from shop.cart import lines
-from shop.cart.lines import CartView
+from shop.cart import adding, handover, lines
+from shop.cart.reading import CartView, view_cart
 from shop.catalog.showcase import ProductView
 from shop.checkout.place import place
 from shop.errors import AlreadyPaid, BadQuantity, CannotShipThere, NotFound, OutOfStock, ShopError
@@ -107,13 +107,13 @@ def _add_to_cart(wish: Wish, placement: Placement | None, given: str) -> tuple[C
     """One transaction. A handle that opens no cart gets a new one, and a new cart with it."""
     with house().database.transaction() as session:
         terms = _terms(session, placement)
-        cart_id, handle = lines.add_by_handle(
+        cart_id, handle = adding.add_by_handle(
             session, given, wish.variant.id, wish.quantity, country=wish.country, **terms
         )
         if handle != given and request.form.get("handle"):
             log.info("embed_cart_unknown")
-        cart = lines.view_cart(session, cart_id, house().settings.shop_currency)
-        return cart, handle, lines.offer_handover(session, cart_id)
+        cart = view_cart(session, cart_id, house().settings.shop_currency)
+        return cart, handle, handover.offer_handover(session, cart_id)
 
 
 class _Terms(TypedDict):
@@ -173,7 +173,7 @@ def _express_cart(press: str, wish: Wish, placement: Placement | None) -> int:
     """The cart of this press, holding just what is wished for. One transaction."""
     with house().database.transaction() as session:
         terms = _terms(session, placement)
-        cart_id = lines.buy_now(session, press, _handle_of(press), wish.variant.id, wish.quantity, **terms)
+        cart_id = adding.buy_now(session, press, _handle_of(press), wish.variant.id, wish.quantity, **terms)
         lines.choose_country(session, cart_id, wish.country or house().settings.shop_country)
         return cart_id
 

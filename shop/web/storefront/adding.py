@@ -10,7 +10,7 @@ from flask_wtf.csrf import generate_csrf
 from sqlalchemy.orm import Session
 
 from shop.articles.placement import Placement, remember
-from shop.cart import lines
+from shop.cart import adding, lines
 from shop.catalog.showcase import ProductView
 from shop.errors import AlreadyPaid, BadQuantity, CannotShipThere, NotFound, OutOfStock, ShopError
 from shop.money import format_money
@@ -77,7 +77,7 @@ def _add(wish: Wish, placement: Placement | None) -> Response:
 def _add_to_cart(wish: Wish, placement: Placement | None) -> str:
     with house().database.transaction() as session:
         given, terms = cart_handle(), _terms(session, placement)
-        _, handle = lines.add_by_handle(session, given, wish.variant.id, wish.quantity, **terms)
+        _, handle = adding.add_by_handle(session, given, wish.variant.id, wish.quantity, **terms)
         if given and handle != given:
             log.warning("cart_unknown")
         return handle
@@ -110,7 +110,7 @@ def _handle_of(press: str) -> str:
 def _express_cart(press: str, handle: str, wish: Wish, placement: Placement | None) -> int:
     with house().database.transaction() as session:
         terms = _terms(session, placement)
-        cart_id = lines.buy_now(session, press, handle, wish.variant.id, wish.quantity, **terms)
+        cart_id = adding.buy_now(session, press, handle, wish.variant.id, wish.quantity, **terms)
         if wish.country:
             lines.choose_country(session, cart_id, wish.country)
         return cart_id

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from flask import Response, redirect, render_template, request, url_for
 
 from shop.cart import lines
-from shop.cart.lines import CartView
+from shop.cart.reading import CartView, view_cart
 from shop.errors import CannotShipThere, NotFound, OutOfStock, ShopError
 from shop.fulfilment.rates import Rate, rates_for
 from shop.web.carts import cart_handle, current_cart_id
@@ -57,7 +57,7 @@ def answer(
     """The cart's page. `typed` and `line_errors` (line id -> text) keep a refused quantity and say why."""
     end_reading()
     session = reading()
-    cart = lines.view_cart(session, current_cart_id(session), house().settings.shop_currency)
+    cart = view_cart(session, current_cart_id(session), house().settings.shop_currency)
     cart = with_own_goods(session, cart)
     countries = front().countries.read(reading)
     country = cart.country or home_country(countries)

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from sqlalchemy.orm import Session
 
-from shop.cart import lines
-from shop.cart.lines import CartView
+from shop.cart import handles
+from shop.cart.reading import CartView
 from shop.checkout.closing import abandon
 from shop.errors import PaymentRefused, PaymentUnavailable
 from shop.orders.held import held_by
@@ -34,7 +34,7 @@ def free_own_goods(handle: str | None) -> bool:
     """
     end_reading()
     with house().database.reading() as session:
-        cart_id = lines.find_cart(session, handle)
+        cart_id = handles.find_cart(session, handle)
         held = held_by(session, cart_id) if cart_id is not None else None
     if held is None:
         return False

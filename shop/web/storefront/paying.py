@@ -4,6 +4,7 @@ import structlog
 from flask import Response, redirect, url_for
 
 from shop.cart import lines
+from shop.cart.reading import view_cart
 from shop.checkout.place import place
 from shop.errors import AlreadyPaid, CartEmpty, ShopError
 from shop.web.carts import current_cart_id
@@ -43,7 +44,7 @@ def check_out() -> Response:
                 raise CartEmpty
             if country:
                 lines.choose_country(session, cart_id, country)
-            seen = lines.view_cart(session, cart_id, house().settings.shop_currency)
+            seen = view_cart(session, cart_id, house().settings.shop_currency)
             if seen.price_changed and form["seen"].data == cart_page.prices_seen(seen):
                 lines.accept_prices(session, cart_id)
         return start_payment(cart_id, country)
