@@ -10,17 +10,13 @@ from sqlalchemy.orm import Session
 from shop.cart.models import CartLine
 from shop.catalog.models import Product, Variant
 from shop.catalog.stock import full_title
+from shop.catalog.window import on_sale
 from shop.errors import BadQuantity, NotFound
 
 
-def on_sale(product: Product, variant: Variant, moment: datetime) -> bool:
+def can_be_bought(product: Product, variant: Variant, moment: datetime) -> bool:
     """Whether a reader may buy this variant at `moment`, stock aside."""
-    return (
-        product.status == "active"
-        and variant.active
-        and (product.publish_at is None or product.publish_at <= moment)
-        and (product.unpublish_at is None or moment < product.unpublish_at)
-    )
+    return variant.active and on_sale(product, moment)
 
 
 def check_quantity(quantity: int, limit: int) -> None:
@@ -71,7 +67,7 @@ OFFER_TO_CHANGE = _offer_beside(
 def offer(session: Session, asked: Select[Any], moment: datetime, **of: int | str) -> Offered:
     """What is on offer: `asked` is `OFFER_TO_ADD` or `OFFER_TO_CHANGE`, `of` what it asks for. One statement. Raises NotFound if it is not on sale."""
     row = session.execute(asked, of).one_or_none()
-    if row is None or not on_sale(row[1], row[0], moment):
+    if row is None or not can_be_bought(row[1], row[0], moment):
         raise NotFound("product")
     variant, product, pieces, lines, same = row
     title = full_title(product.title, variant.title)

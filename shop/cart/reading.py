@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from shop.cart.models import Cart, CartLine
-from shop.cart.offered import on_sale
+from shop.cart.offered import can_be_bought
 from shop.catalog.models import Product, ProductImage, Variant
 from shop.catalog.stock import full_title
 from shop.db import now
@@ -130,7 +130,7 @@ def view_cart(session: Session, cart_id: int | None, currency: str) -> CartView:
             seen_price=Money(line.seen_price_minor, product.currency),
             quantity=line.quantity,
             available=max(variant.available, 0),
-            on_sale=on_sale(product, variant, moment) and product.currency == currency,
+            on_sale=can_be_bought(product, variant, moment) and product.currency == currency,
             picture_key=key or "",
             picture_alt=alt or "",
             weight_grams=variant.weight_grams,
