@@ -15,7 +15,7 @@ from sqlalchemy import select
 
 from shop.app import create_app
 from shop.articles.placement import Placement, remember
-from shop.cart import lines
+from shop.cart import adding, handles
 from shop.catalog import stock
 from shop.catalog.models import Product, Variant
 from shop.checkout.place import place
@@ -49,9 +49,9 @@ class Premises:
         with self.database.transaction() as session:
             article_id = remember(session, STORY)
             for _ in range(count):
-                handle = lines.new_handle()
-                cart_id = lines.open_cart(session, handle)
-                lines.add_to_cart(
+                handle = handles.new_handle()
+                cart_id = handles.open_cart(session, handle)
+                adding.add_to_cart(
                     session, cart_id, self.variant_id, 1, limit=9, article_id=article_id, placement=STORY.layout
                 )
                 handles.append(handle)
@@ -62,7 +62,7 @@ class Premises:
         gateway = Gateway(self.settings)
         for handle in self.carts(count):
             with self.database.reading() as session:
-                cart_id = lines.find_cart(session, handle)
+                cart_id = handles.find_cart(session, handle)
             assert cart_id is not None
             order = place(self.database, gateway, self.settings, cart_id)
             self.stripe.control.pay(order.payment_url.rpartition("/")[2])

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from shop.cart import lines
+from shop.cart import adding, handles
 from shop.catalog import stock
 from shop.catalog.models import OptionValue, Product, ProductImage, ProductOption, Variant, VariantChoice
 from shop.fulfilment.models import ShippingRate, ShippingZone, ZoneCountry
@@ -110,8 +110,8 @@ def shipping_to(
 
 def a_cart(session: Session, *wanted: tuple[Variant, int]) -> tuple[int, str]:
     """A cart with these variants and quantities; its id and its handle."""
-    handle = lines.new_handle()
-    cart_id = lines.open_cart(session, handle)
+    handle = handles.new_handle()
+    cart_id = handles.open_cart(session, handle)
     for variant, quantity in wanted:
-        lines.add_to_cart(session, cart_id, variant.id, quantity, limit=999)
+        adding.add_to_cart(session, cart_id, variant.id, quantity, limit=999)
     return cart_id, handle

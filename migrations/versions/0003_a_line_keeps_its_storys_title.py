@@ -14,7 +14,9 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.add_column("cart_lines", sa.Column("article_title", sa.String(300), nullable=False, server_default=sa.text("''")))
+    op.add_column(
+        "cart_lines", sa.Column("article_title", sa.String(300), nullable=False, server_default=sa.text("''"))
+    )
     op.execute(
         "UPDATE cart_lines SET article_title ="
         " (SELECT title FROM articles WHERE articles.id = cart_lines.article_id) WHERE article_id IS NOT NULL"

@@ -11,23 +11,12 @@ from sqlalchemy.orm import Session, selectinload
 from shop.catalog.models import OptionValue, Product, ProductImage, ProductOption, StockMovement, Variant
 from shop.catalog.stock import full_title
 from shop.catalog.variants import RETIRED
+from shop.catalog.window import shown_as
 from shop.db import cursor_id, now
 from shop.errors import NotFound
 from shop.money import Money, decimal_text
 
 LOW_STOCK = 3
-
-
-def shown_as(status: str, publish_at: datetime | None, unpublish_at: datetime | None) -> str:
-    """What readers see of a product at this moment: "draft", "archived", "waiting", "over" (its time), or "active"."""
-    moment = now()
-    if status != "active":
-        return status
-    if publish_at and publish_at > moment:
-        return "waiting"
-    if unpublish_at and unpublish_at <= moment:
-        return "over"
-    return "active"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +40,7 @@ class ProductRow:
     @property
     def shown(self) -> str:
         """What readers see of it now, see `shown_as`."""
-        return shown_as(self.status, self.publish_at, self.unpublish_at)
+        return shown_as(self, now())
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, and_, bindparam, func, or_, select
 from sqlalchemy.orm import Session, selectinload
 
 from shop.catalog.models import CatalogueClock, Product, ProductImage, ProductOption, Variant
+from shop.catalog.window import on_sale
 from shop.db import LARGEST_ID, now
 from shop.money import Money
 
@@ -105,14 +106,6 @@ class ProductView:
         """The variant with exactly these option values."""
         return next((variant for variant in self.variants if frozenset(variant.choice_ids) == value_ids), None)
 
-    def on_sale_at(self, moment: datetime) -> bool:
-        """Whether readers may see it: active, and inside its window."""
-        return (
-            self.status == "active"
-            and (self.publish_at is None or self.publish_at <= moment)
-            and (self.unpublish_at is None or moment < self.unpublish_at)
-        )
-
 
 @dataclass(frozen=True, slots=True)
 class Card:
@@ -184,7 +177,7 @@ class Showcase:
         """
         rows = reader.execute(_PULSE, {"slug": slug}).all()
         kept = self._recall(reader, slug, rows[0][0] if rows else 0)
-        if kept is None or not kept.view.on_sale_at(moment or now()):
+        if kept is None or not on_sale(kept.view, moment or now()):
             return None
         return kept.with_stock(tuple((row[1], row[2]) for row in rows))
 

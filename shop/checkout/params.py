@@ -6,7 +6,7 @@ Source of the rules: Stripe's reference for creating a Checkout Session, API ver
 from datetime import datetime
 from typing import Any
 
-from shop.cart.lines import CartView
+from shop.cart.reading import CartView
 from shop.config import Settings
 from shop.fulfilment.rates import Rate
 from shop.orders.models import Order

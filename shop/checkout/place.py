@@ -14,8 +14,8 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
 from shop.articles.models import Article
-from shop.cart.lines import CartLineView, CartView, view_cart
 from shop.cart.models import Cart
+from shop.cart.reading import CartLineView, CartView, view_cart
 from shop.catalog import stock
 from shop.checkout.closing import close_attempt, note_session
 from shop.checkout.params import MINIMUM_MINOR, session_params

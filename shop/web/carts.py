@@ -4,7 +4,7 @@ import structlog
 from flask import Response, request
 from sqlalchemy.orm import Session
 
-from shop.cart.lines import find_cart
+from shop.cart.handles import find_cart
 from shop.web.house import house
 
 log = structlog.get_logger(__name__)

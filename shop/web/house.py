@@ -13,6 +13,7 @@ from shop.catalog.showcase import ProductView, Shelf, Showcase, shelf
 from shop.config import Settings
 from shop.db import Database
 from shop.payments.gateway import Gateway
+from shop.web.offer import Countries, CountriesServed
 
 
 class RequestSessions(SQLAlchemy):
@@ -39,6 +40,10 @@ class House:
     gateway: Gateway
     placements: PlacementSigner
     showcase: Showcase = field(default_factory=Showcase)
+    served: CountriesServed = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.served = CountriesServed(self.settings.shop_locale)
 
     def product(self, slug: str) -> ProductView | None:
         """The product on sale under `slug`, with its stock of this instant; None if there is none."""
@@ -55,6 +60,11 @@ class House:
 def house() -> House:
     """The house of the app that serves this request."""
     return cast(House, current_app.extensions["understory"])
+
+
+def countries() -> Countries:
+    """The countries that something can be shipped to, by name. One statement, or none if lately read."""
+    return house().served.read(reading)
 
 
 def reading() -> Session:

@@ -67,6 +67,17 @@ def priced(product: ProductView, locale: str) -> dict[str, str]:
     }
 
 
+def prices_shown(product: ProductView) -> str:
+    """ "12:3900,13:3900": what each variant is said to cost; the form sends this back, so that a changed price is said."""
+    return ",".join(f"{variant.id}:{variant.price_minor}" for variant in product.variants)
+
+
+def chosen_country(countries: Countries, home: str) -> str:
+    """The country that is chosen until the reader chooses: the shop's own (`home`) if it is served, else the first."""
+    codes = [code for code, _ in countries]
+    return home if home in codes else next(iter(codes), "")
+
+
 class CountriesServed:
     """The countries that something can be shipped to, by name. Kept for half a minute; safe between threads."""
 

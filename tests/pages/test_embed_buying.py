@@ -10,8 +10,10 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from shop.articles.models import Article
-from shop.cart.lines import find_cart, redeem_handover, view_cart
+from shop.cart.handles import find_cart
+from shop.cart.handover import redeem_handover
 from shop.cart.models import Cart, CartLine
+from shop.cart.reading import view_cart
 from shop.catalog import stock
 from shop.catalog.models import Product, Variant
 from shop.db import Database

@@ -10,7 +10,7 @@ from tests.conftest import TEST_KEY, TEST_WEBHOOK_SECRET
 
 def test_a_token_too_long_for_one_of_ours_is_not_kept() -> None:
     settings = Settings.load(stripe_secret_key=TEST_KEY, stripe_webhook_secret=TEST_WEBHOOK_SECRET)
-    front = Front(settings, PlacementSigner(settings.secret_keys, ()))
+    front = Front(PlacementSigner(settings.secret_keys, ()))
     tracemalloc.start()
     try:
         for number in range(100):
@@ -23,7 +23,7 @@ def test_a_token_too_long_for_one_of_ours_is_not_kept() -> None:
 
 def test_the_longest_story_that_is_signed_comes_back() -> None:
     settings = Settings.load(stripe_secret_key=TEST_KEY, stripe_webhook_secret=TEST_WEBHOOK_SECRET)
-    front = Front(settings, PlacementSigner(settings.secret_keys, ()))
+    front = Front(PlacementSigner(settings.secret_keys, ()))
     url, title = "https://news.example/" + "s" * 479, "\N{GRINNING FACE}" * 300
     placement = front.verify(front.sign(url, title, "link"))
     assert placement is not None

@@ -9,7 +9,7 @@ from flask import Flask
 from structlog.testing import capture_logs
 
 from shop.articles.placement import Placement, remember
-from shop.cart import lines
+from shop.cart import adding, handover, lines
 from shop.cart.models import Cart, CartHandover, CartLine
 from shop.catalog import stock
 from shop.catalog.models import Product, Variant
@@ -195,7 +195,7 @@ def test_a_cart_takes_fifty_kinds_of_things_and_says_so(database: Database, read
         cart_id = session.scalars(sa.select(Cart.id)).one()
         for number in range(49):
             variant = variants_of(session, a_product(session, f"extra-{number}"))[0]
-            lines.add_to_cart(session, cart_id, variant.id, 1, limit=20)
+            adding.add_to_cart(session, cart_id, variant.id, 1, limit=20)
     page = reader.add("mug")
     assert page.status == 409
     assert "A cart holds at most 50 different items." in page.words
@@ -317,7 +317,7 @@ def a_ticket(database: Database, *wanted: tuple[int, int], country: str = "") ->
         cart_id, _ = a_cart(session, *pieces)
         if country:
             lines.choose_country(session, cart_id, country)
-        return lines.offer_handover(session, cart_id)
+        return handover.offer_handover(session, cart_id)
 
 
 def hand_over(reader: Reader, ticket: str) -> Page:
@@ -426,8 +426,8 @@ def test_the_story_of_a_line_stays_with_it(database: Database, reader: Reader, g
     with database.transaction() as session:
         article = remember(session, Placement(STORY, "Kim", "card"))
         cart_id, _ = a_cart(session)
-        lines.add_to_cart(session, cart_id, goods["mug"], 1, limit=20, article_id=article, placement="card")
-        ticket = lines.offer_handover(session, cart_id)
+        adding.add_to_cart(session, cart_id, goods["mug"], 1, limit=20, article_id=article, placement="card")
+        ticket = handover.offer_handover(session, cart_id)
     hand_over(reader, ticket)
     with database.reading() as session:
         line = session.scalars(sa.select(CartLine)).one()

@@ -5,7 +5,7 @@ from unittest.mock import Mock
 import pytest
 from sqlalchemy import func, select, update
 
-from shop.cart import lines
+from shop.cart import adding, handover
 from shop.cart.models import CartHandover, CartLine
 from shop.db import Database
 from shop.errors import OutOfStock
@@ -27,7 +27,7 @@ def cart(database: Database) -> int:
 
 def add(database: Database, cart: int, shirt: int, pieces: int) -> None:
     with database.transaction() as session:
-        lines.add_to_cart(session, cart, shirt, pieces, limit=20)
+        adding.add_to_cart(session, cart, shirt, pieces, limit=20)
 
 
 def held(database: Database) -> list[int]:
@@ -49,19 +49,19 @@ def test_two_clicks_on_add_never_hold_more_than_there_is(database: Database, car
 def test_control_without_the_lock_on_the_cart_both_clicks_pass_the_look_at_the_shelf(
     database: Database, cart: int, shirt: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lines, "_lock", Mock())
-    monkeypatch.setattr(lines, "_offer", met_after(lines._offer))
+    monkeypatch.setattr(adding, "lock", Mock())
+    monkeypatch.setattr(adding, "offer", met_after(adding.offer))
     together(*[lambda: add(database, cart, shirt, 2)] * 2)
     assert held(database) == [4]
 
 
 def test_a_ticket_that_two_pages_hand_in_at_once_opens_the_cart_to_one_of_them(database: Database, cart: int) -> None:
     with database.transaction() as session:
-        ticket = lines.offer_handover(session, cart)
+        ticket = handover.offer_handover(session, cart)
 
     def hand_in() -> int | None:
         with database.transaction() as session:
-            return lines.redeem_handover(session, ticket)
+            return handover.redeem_handover(session, ticket)
 
     outcomes = together(*[hand_in] * 4)
     assert outcomes.count(cart) == 1
@@ -70,7 +70,7 @@ def test_a_ticket_that_two_pages_hand_in_at_once_opens_the_cart_to_one_of_them(d
 
 def test_control_a_ticket_that_is_looked_at_first_opens_the_cart_to_both(database: Database, cart: int) -> None:
     with database.transaction() as session:
-        lines.offer_handover(session, cart)
+        handover.offer_handover(session, cart)
     unused = select(CartHandover.cart_id).where(CartHandover.used_at.is_(None))
     look = met_after(lambda session: session.scalar(unused))
 
@@ -87,12 +87,12 @@ def test_two_carts_that_adopt_each_other_lose_and_double_nothing(database: Datab
     with database.transaction() as session:
         mug = a_variant(session, stock=9).id
         ours, theirs = a_cart(session)[0], a_cart(session)[0]
-        lines.add_to_cart(session, ours, shirt, 1, limit=20)
-        lines.add_to_cart(session, theirs, mug, 1, limit=20)
+        adding.add_to_cart(session, ours, shirt, 1, limit=20)
+        adding.add_to_cart(session, theirs, mug, 1, limit=20)
 
     def adopt(into: int, out_of: int) -> None:
         with database.transaction() as session:
-            lines.adopt(session, into, out_of, limit=20)
+            handover.adopt(session, into, out_of, limit=20)
 
     assert together(lambda: adopt(ours, theirs), lambda: adopt(theirs, ours)) == [None, None]
     assert held(database) == [1, 1]

@@ -10,7 +10,7 @@ import pytest
 import stripe
 from sqlalchemy import func, select, update
 
-from shop.cart import lines
+from shop.cart import adding
 from shop.catalog.models import StockMovement, Variant
 from shop.checkout import place as placing
 from shop.checkout import settle as settling
@@ -226,7 +226,7 @@ def test_a_delayed_payment_and_the_next_checkout_of_its_cart_wait_for_each_other
     with shop.database.transaction() as session:
         shirt = session.scalars(select(Variant.id)).one()
         cart_id = session.scalars(select(Order.cart_id).where(Order.id == order_id)).one()
-        lines.add_to_cart(session, cart_id, shirt, 1, limit=20)
+        adding.add_to_cart(session, cart_id, shirt, 1, limit=20)
     shop.stripe.settle_delayed(shop.session_of(order_id), ok=True)
     outcomes = together(
         lambda: look_at_payment(shop.database, shop.gateway, order_id), lambda: shop.place(cart_id).order_id

@@ -17,7 +17,7 @@ from dotenv import dotenv_values
 from pydantic import SecretStr
 
 from shop.app import create_app
-from shop.cart.lines import CartView
+from shop.cart.reading import CartView
 from shop.checkout.events import HANDLED
 from shop.checkout.params import session_params
 from shop.cli import main

@@ -29,9 +29,10 @@ from hypothesis.stateful import (
 from sqlalchemy import func, select, update
 
 from shop.articles.placement import Placement, remember
-from shop.cart import lines
+from shop.cart import adding, handover, lines
 from shop.cart.forgetting import forget_carts
 from shop.cart.models import Cart, CartLine
+from shop.cart.reading import view_cart
 from shop.catalog import stock
 from shop.catalog.models import Product, Variant
 from shop.checkout.closing import abandon, look_at_payment
@@ -122,7 +123,7 @@ class World(RuleBasedStateMachine):
         cart_id, variant_id = self.pick(self.carts, cart), self.pick(self.variants, variant)
         article = self.story if from_story else None
         if self.accepted(
-            lambda session: lines.add_to_cart(session, cart_id, variant_id, pieces, limit=LIMIT, article_id=article)
+            lambda session: adding.add_to_cart(session, cart_id, variant_id, pieces, limit=LIMIT, article_id=article)
         ):
             held = self.expected[cart_id]
             key = lines.source_key(variant_id, article)
@@ -152,11 +153,11 @@ class World(RuleBasedStateMachine):
         """By a ticket, which is tried twice and works once."""
         target, source = self.pick(self.carts, into), self.pick(self.carts, out_of)
         with self.shop.database.transaction() as session:
-            ticket = lines.offer_handover(session, source)
+            ticket = handover.offer_handover(session, source)
         with self.shop.database.transaction() as session:
-            assert lines.redeem_handover(session, ticket) == source
-            assert lines.redeem_handover(session, ticket) is None
-            lines.adopt(session, target, source, limit=LIMIT)
+            assert handover.redeem_handover(session, ticket) == source
+            assert handover.redeem_handover(session, ticket) is None
+            handover.adopt(session, target, source, limit=LIMIT)
         if target != source:
             held = self.expected[target]
             for key, pieces in self.expected[source].items():
@@ -169,7 +170,7 @@ class World(RuleBasedStateMachine):
         filled: list[int] = []
 
         def fill(session: Any) -> bool:
-            filled.append(lines.buy_now(session, key, handle, variant_id, pieces, limit=LIMIT))
+            filled.append(adding.buy_now(session, key, handle, variant_id, pieces, limit=LIMIT))
             return True
 
         if self.accepted(fill):
@@ -206,7 +207,7 @@ class World(RuleBasedStateMachine):
         held = dict(self.expected[cart_id])
         with self.shop.database.transaction() as session:
             prices = {row.id: row.price_minor for row in session.execute(select(Variant.id, Variant.price_minor))}
-            lines_seen = lines.view_cart(session, cart_id, "sgd")
+            lines_seen = view_cart(session, cart_id, "sgd")
         try:
             with self.faulty(fault, faults) as shop:
                 placed = shop.place(cart_id)

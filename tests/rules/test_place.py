@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from shop.cart import lines
+from shop.cart import adding, lines
 from shop.catalog.models import Product, Variant
 from shop.checkout.closing import close_attempt
 from shop.checkout.sweep import sweep
@@ -94,7 +94,7 @@ def test_a_changed_cart_expires_the_old_session_before_a_new_one_opens(shop: Sho
     variant_id, cart_id = stocked(shop)
     first = shop.place(cart_id)
     with shop.database.transaction() as session:
-        lines.add_to_cart(session, cart_id, variant_id, 1, limit=20)
+        adding.add_to_cart(session, cart_id, variant_id, 1, limit=20)
     second = shop.place(cart_id)
     assert first.order_id != second.order_id
     states = {told["id"]: told["status"] for told in shop.stripe.sessions()}
@@ -121,7 +121,7 @@ def test_a_cart_paid_meanwhile_is_not_sold_again(shop: Shop) -> None:
     shop.stripe.hold_deliveries()
     shop.stripe.pay(shop.session_of(first.order_id))
     with shop.database.transaction() as session:
-        lines.add_to_cart(session, cart_id, variant_id, 1, limit=20)
+        adding.add_to_cart(session, cart_id, variant_id, 1, limit=20)
     with pytest.raises(AlreadyPaid) as refusal:
         shop.place(cart_id)
     assert refusal.value.access_token == first.access_token
@@ -274,7 +274,7 @@ def test_a_story_travels_from_the_cart_into_the_order(shop: Shop) -> None:
         cart_id, _ = a_cart(session)
         article = remember(session, Placement("https://news.example/kim", "Kim in demand", "card"))
         from_story = {"article_id": article, "article_title": "Kim in demand", "placement": "card"}
-        lines.add_to_cart(session, cart_id, variant.id, 1, limit=20, **from_story)
+        adding.add_to_cart(session, cart_id, variant.id, 1, limit=20, **from_story)
     line = shop.order(shop.place(cart_id).order_id).lines[0]
     assert (line.article_url, line.article_title, line.placement) == (
         "https://news.example/kim",

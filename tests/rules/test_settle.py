@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select, update
 
-from shop.cart import lines
+from shop.cart import adding
 from shop.catalog.models import Variant
 from shop.checkout.closing import look_at_payment
 from shop.checkout.sweep import sweep
@@ -89,7 +89,7 @@ def test_one_press_of_buy_now_buys_once_even_after_it_was_paid(shop: Shop, metho
 
     def press(key: str) -> int:
         with shop.database.transaction() as session:
-            cart_id = lines.buy_now(session, key, f"handle of {key}", variant_id, 1, limit=20)
+            cart_id = adding.buy_now(session, key, f"handle of {key}", variant_id, 1, limit=20)
         return shop.place(cart_id).order_id
 
     bought = press("first")
@@ -109,7 +109,7 @@ def test_a_failed_payment_may_be_tried_again_with_the_same_press(shop: Shop) -> 
 
     def press() -> int:
         with shop.database.transaction() as session:
-            cart_id = lines.buy_now(session, "press", "handle", variant_id, 1, limit=20)
+            cart_id = adding.buy_now(session, "press", "handle", variant_id, 1, limit=20)
         return shop.place(cart_id).order_id
 
     first = press()

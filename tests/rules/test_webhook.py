@@ -9,7 +9,8 @@ import requests
 import stripe
 from sqlalchemy import select, update
 
-from shop.cart import lines
+from shop.cart import adding
+from shop.cart.reading import view_cart
 from shop.catalog.models import Variant
 from shop.checkout.sweep import sweep
 from shop.db import now
@@ -38,7 +39,7 @@ def counters(shop: Shop) -> tuple[int, int]:
 
 def pieces_in(shop: Shop, cart_id: int) -> int:
     with shop.database.reading() as session:
-        return lines.view_cart(session, cart_id, "sgd").pieces
+        return view_cart(session, cart_id, "sgd").pieces
 
 
 def holds(shop: Shop) -> None:
@@ -110,7 +111,7 @@ def test_money_that_comes_late_leaves_alone_what_the_reader_has_put_into_the_car
     shop.stripe.pay(session_id, method="delayed_debit")
     eventually(lambda: not pieces_in(shop, cart_id))
     with shop.database.transaction() as session:
-        lines.add_to_cart(session, cart_id, variant.id, 1, limit=20)
+        adding.add_to_cart(session, cart_id, variant.id, 1, limit=20)
     shop.stripe.settle_delayed(session_id, ok=True)
     eventually(lambda: counters(shop) == (2, 0))
     assert pieces_in(shop, cart_id) == 1

@@ -12,8 +12,10 @@ from flask import render_template, request
 from sqlalchemy.orm import Session
 from wtforms import BooleanField, Field, Form, SelectField
 
-from shop.catalog.backroom import is_retired, option_values, portrait, product_for_editing, shown_as
+from shop.catalog.backroom import is_retired, option_values, portrait, product_for_editing
 from shop.catalog.models import Product
+from shop.catalog.window import shown_as
+from shop.db import now
 from shop.staff import audit
 from shop.web.admin.forms import (
     ImageForm,
@@ -77,7 +79,7 @@ class Editor:
     @property
     def shown(self) -> str:
         """What readers see of the product now."""
-        return shown_as(self.product.status, self.product.publish_at, self.product.unpublish_at)
+        return shown_as(self.product, now())
 
     @property
     def problems(self) -> list[Problem]:

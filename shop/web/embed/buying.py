@@ -1,27 +1,27 @@
 """The two buttons of the card: "Add to cart" answers inside the frame, "Buy now" takes the whole window to the payment page."""
 
-import hashlib
-from typing import TypedDict
+from collections.abc import Mapping
 
 import structlog
 from flask import Response, redirect, render_template, request
-from sqlalchemy.orm import Session
 
-from shop.articles.placement import Placement, remember
-from shop.cart import lines
-from shop.cart.lines import CartView
+from shop.articles.placement import Placement
+from shop.cart import adding, handover
+from shop.cart.reading import CartView, view_cart
 from shop.catalog.showcase import ProductView
 from shop.checkout.place import place
 from shop.errors import AlreadyPaid, BadQuantity, CannotShipThere, NotFound, OutOfStock, ShopError
 from shop.web.csrf import csrf
-from shop.web.embed.choices import Filled, Wish, read
+from shop.web.embed.choices import as_sent, read
 from shop.web.embed.files import sheet_url
-from shop.web.embed.frame import absent, cta_sent, handle_sent, offer_again, page, product_asked, token_sent
-from shop.web.embed.frames import frames, shot_of
-from shop.web.house import end_reading, house, reading
+from shop.web.embed.frame import absent, cta_sent, handle_sent, offer_again, page, token_sent
+from shop.web.embed.frames import shot_of
+from shop.web.express import express_cart, handle_of, terms
+from shop.web.house import countries, end_reading, house
 from shop.web.limits import limiter
-from shop.web.offer import PRESS, Countries, new_press
-from shop.web.storefront.own_goods import free_own_goods
+from shop.web.offer import Countries, new_press
+from shop.web.own_goods import freeing_own_goods
+from shop.web.wish import Filled, Wish, press_sent, product_asked
 
 log = structlog.get_logger(__name__)
 
@@ -35,12 +35,6 @@ def placement_sent() -> Placement | None:
     return placement
 
 
-def press_sent() -> str:
-    """Which showing of the button was pressed; one of our own if the form does not say."""
-    press = request.form.get("press", "")
-    return press if PRESS.fullmatch(press) else new_press()
-
-
 def _field_of(error: ShopError) -> str:
     """Which field a refusal belongs beside."""
     if isinstance(error, BadQuantity):
@@ -48,15 +42,14 @@ def _field_of(error: ShopError) -> str:
     return "country" if isinstance(error, CannotShipThere) else "form"
 
 
-def _read_form() -> tuple[ProductView, Countries, Filled] | None:
+def _read_form() -> tuple[ProductView, Countries, Wish | None, Filled] | None:
     product = product_asked(request.form.get("product"))
     if product is None:
         return None
-    countries = frames().countries.read(reading)
-    settings = house().settings
-    filled = read(product, countries, settings.shop_max_quantity, settings.shop_locale)
+    served = countries()
+    wish, filled = read(product, served)
     end_reading()
-    return product, countries, filled
+    return product, served, wish, filled
 
 
 @csrf.exempt  # type: ignore[untyped-decorator]
@@ -66,33 +59,29 @@ def add() -> Response:
     form = _read_form()
     if form is None:
         return absent()
-    product, countries, filled = form
-    if filled.wish is None:
-        return offer_again("embed/frame.html", product, countries, 422, press_sent(), **filled.as_sent())
+    product, served, wish, filled = form
+    if wish is None:
+        return offer_again("embed/frame.html", product, served, 422, press_sent(), **as_sent(filled))
     placement = placement_sent()
     try:
-        try:
-            cart, handle, ticket = _add_to_cart(filled.wish, placement, handle_sent())
-        except OutOfStock:
-            # The last piece may wait on the payment page that this very card opened and the reader came back from.
-            if not free_own_goods(_handle_of(press_sent())):
-                raise
-            cart, handle, ticket = _add_to_cart(filled.wish, placement, handle_sent())
+        cart, handle, ticket = freeing_own_goods(
+            lambda: _add_to_cart(wish, placement, handle_sent()), handle_of(press_sent())
+        )
     except NotFound:
         return absent()
     except ShopError as error:
         # Stock may have changed since the card was read: read it again, so that what is gone is marked.
         fresh = product_asked(product.slug) or product
-        said = filled.as_sent() | {"errors": {_field_of(error): str(error)}}
-        return offer_again("embed/frame.html", fresh, countries, 422, press_sent(), **said)
+        said = as_sent(filled) | {"errors": {_field_of(error): str(error)}}
+        return offer_again("embed/frame.html", fresh, served, 422, press_sent(), **said)
     log.info("embed_added", product=product.slug, story=placement.url if placement else "")
     return page(
         render_template(
             "embed/added.html",
             product=product,
-            variant=filled.wish.variant,
-            shots=shot_of(product, filled.wish.variant),
-            quantity=filled.wish.quantity,
+            variant=wish.variant,
+            shots=shot_of(product, wish.variant),
+            quantity=wish.quantity,
             cart=cart,
             handle=handle,
             ticket=ticket,
@@ -106,30 +95,13 @@ def add() -> Response:
 def _add_to_cart(wish: Wish, placement: Placement | None, given: str) -> tuple[CartView, str, str]:
     """One transaction. A handle that opens no cart gets a new one, and a new cart with it."""
     with house().database.transaction() as session:
-        terms = _terms(session, placement)
-        cart_id, handle = lines.add_by_handle(
-            session, given, wish.variant.id, wish.quantity, country=wish.country, **terms
+        cart_id, handle = adding.add_by_handle(
+            session, given, wish.variant.id, wish.quantity, country=wish.country, **terms(session, placement)
         )
         if handle != given and request.form.get("handle"):
             log.info("embed_cart_unknown")
-        cart = lines.view_cart(session, cart_id, house().settings.shop_currency)
-        return cart, handle, lines.offer_handover(session, cart_id)
-
-
-class _Terms(TypedDict):
-    limit: int
-    article_id: int | None
-    article_title: str
-    placement: str
-
-
-def _terms(session: Session, placement: Placement | None) -> _Terms:
-    return {
-        "limit": house().settings.shop_max_quantity,
-        "article_id": remember(session, placement) if placement else None,
-        "article_title": placement.title if placement else "",
-        "placement": placement.layout if placement else "",
-    }
+        cart = view_cart(session, cart_id, house().settings.shop_currency)
+        return cart, handle, handover.offer_handover(session, cart_id)
 
 
 @csrf.exempt  # type: ignore[untyped-decorator]
@@ -142,56 +114,37 @@ def check_out() -> Response:
     form = _read_form()
     if form is None:
         raise NotFound("product")
-    product, countries, filled = form
+    product, served, wish, filled = form
     press = press_sent()
-    if filled.wish is None:
-        return _top(product, countries, 422, press, filled, filled.errors)
+    if wish is None:
+        return _top(product, served, 422, press, filled, filled.errors)
     shop = house()
     try:
-        try:
-            cart_id = _express_cart(press, filled.wish, placement_sent())
-        except OutOfStock:
-            if not free_own_goods(_handle_of(press)):
-                raise
-            cart_id = _express_cart(press, filled.wish, placement_sent())
-        placed = place(shop.database, shop.gateway, shop.settings, cart_id, country=filled.wish.country)
+        cart_id = express_cart(press, wish, placement_sent(), wish.country or shop.settings.shop_country)
+        placed = place(shop.database, shop.gateway, shop.settings, cart_id, country=wish.country)
     except AlreadyPaid as paid:
         # A new press: whoever presses again now means a second piece.
         order = f"/orders/{paid.access_token}"
-        return _top(product, countries, paid.status, new_press(), filled, {"form": str(paid)}, order=order)
+        return _top(product, served, paid.status, new_press(), filled, {"form": str(paid)}, order=order)
     except OutOfStock as error:
         fresh = product_asked(product.slug) or product
-        return _top(fresh, countries, error.status, press, filled, {"form": str(error)})
+        return _top(fresh, served, error.status, press, filled, {"form": str(error)})
     except ShopError as error:
         if error.status >= 500:
             log.warning("embed_checkout_failed", code=error.code, reason=getattr(error, "reason", ""))
-        return _top(product, countries, error.status, press, filled, {_field_of(error): str(error)})
+        return _top(product, served, error.status, press, filled, {_field_of(error): str(error)})
     return redirect(placed.payment_url, 303)  # type: ignore[return-value]
-
-
-def _express_cart(press: str, wish: Wish, placement: Placement | None) -> int:
-    """The cart of this press, holding just what is wished for. One transaction."""
-    with house().database.transaction() as session:
-        terms = _terms(session, placement)
-        cart_id = lines.buy_now(session, press, _handle_of(press), wish.variant.id, wish.quantity, **terms)
-        lines.choose_country(session, cart_id, wish.country or house().settings.shop_country)
-        return cart_id
-
-
-def _handle_of(press: str) -> str:
-    """The handle of a press' own cart: known to whoever pressed, and to nobody else."""
-    return hashlib.sha256(f"express {press}".encode()).hexdigest()
 
 
 def _top(
     product: ProductView,
-    countries: Countries,
+    served: Countries,
     status: int,
     press: str,
     filled: Filled,
-    errors: dict[str, str],
+    errors: Mapping[str, str],
     order: str = "",
 ) -> Response:
     """A page of its own, for this answer fills the window: the form as it was, and the ways out."""
-    said = filled.as_sent() | {"errors": errors, "order": order, "story": house().placements.verify(token_sent())}
-    return offer_again("embed/top.html", product, countries, status, press, **said)
+    said = as_sent(filled) | {"errors": errors, "order": order, "story": house().placements.verify(token_sent())}
+    return offer_again("embed/top.html", product, served, status, press, **said)

@@ -8,18 +8,12 @@ from shop.catalog.showcase import ProductView
 from shop.web.csrf import csrf
 from shop.web.embed.files import sheet_url
 from shop.web.embed.frames import CTA_LIMIT, frames
-from shop.web.house import house, reading
+from shop.web.house import countries, house
 from shop.web.limits import limiter
-from shop.web.offer import SLUG, Countries, new_press, one_line
+from shop.web.offer import Countries, new_press, one_line
+from shop.web.wish import product_asked
 
 HANDLE = re.compile(r"[A-Za-z0-9_-]{20,100}")
-
-
-def product_asked(slug: str | None) -> ProductView | None:
-    """The product on sale under a slug from outside; None for what is none, or is not of a slug's form."""
-    if slug is None or not SLUG.fullmatch(slug):
-        return None
-    return house().product(slug)
 
 
 def page(body: str, status: int = 200) -> Response:
@@ -41,7 +35,7 @@ def show() -> Response:
     kept = frames()
     placement = kept.placement(asked.get("story", ""), asked.get("title", ""))
     cta = one_line(asked.get("cta", ""), CTA_LIMIT)
-    return page(kept.offer(product, kept.countries.read(reading), cta=cta, placement=placement))
+    return page(kept.offer(product, countries(), cta=cta, placement=placement))
 
 
 @csrf.exempt  # type: ignore[untyped-decorator]
@@ -52,11 +46,10 @@ def show_again() -> Response:
     product = product_asked(sent.get("product"))
     if product is None:
         return absent()
-    kept = frames()
     return page(
         render_template(
             "embed/frame.html",
-            **kept.words(product, kept.countries.read(reading))
+            **frames().words(product, countries())
             | {"handle": handle_sent(), "cta": cta_sent(), "placement": token_sent(), "press": new_press()},
         )
     )
@@ -82,12 +75,12 @@ def token_sent() -> str:
 def offer_again(
     template: str,
     product: ProductView,
-    countries: Countries,
+    served: Countries,
     status: int,
     press: str,
     **said: object,
 ) -> Response:
     """The form as it was filled in, with what is wrong beside the fields."""
-    words = frames().words(product, countries)
+    words = frames().words(product, served)
     same = {"handle": handle_sent(), "cta": cta_sent(), "placement": token_sent(), "press": press}
     return page(render_template(template, **words | same | said), status)

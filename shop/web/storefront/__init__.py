@@ -27,7 +27,7 @@ def acts(view: Callable[..., Any]) -> Callable[..., Any]:
 def register(app: Flask) -> None:
     """Add the pages to `app`."""
     house_of_app: House = app.extensions["understory"]
-    app.extensions["understory.storefront"] = Front(house_of_app.settings, house_of_app.placements)
+    app.extensions["understory.storefront"] = Front(house_of_app.placements)
     door = Blueprint("storefront", __name__)
     door.add_url_rule("/", "shelf", shelf.show)
     door.add_url_rule("/products/<slug>", "product", product.show)

@@ -6,16 +6,15 @@ from collections.abc import Mapping
 from flask import Response, redirect, render_template, request, url_for
 
 from shop.cart import lines
-from shop.cart.lines import CartView
-from shop.errors import CannotShipThere, NotFound, OutOfStock, ShopError
+from shop.cart.reading import CartView, view_cart
+from shop.errors import CannotShipThere, NotFound, ShopError
 from shop.fulfilment.rates import Rate, rates_for
 from shop.web.carts import cart_handle, current_cart_id
-from shop.web.house import end_reading, house, reading
+from shop.web.house import countries, end_reading, house, reading
 from shop.web.limits import limiter
+from shop.web.offer import chosen_country
+from shop.web.own_goods import freeing_own_goods, with_own_goods
 from shop.web.storefront.forms import country_form, quantity_form
-from shop.web.storefront.front import front
-from shop.web.storefront.own_goods import free_own_goods, with_own_goods
-from shop.web.storefront.product import home_country
 
 NOTES = {
     "added": "Added to your cart.",
@@ -57,17 +56,17 @@ def answer(
     """The cart's page. `typed` and `line_errors` (line id -> text) keep a refused quantity and say why."""
     end_reading()
     session = reading()
-    cart = lines.view_cart(session, current_cart_id(session), house().settings.shop_currency)
+    cart = view_cart(session, current_cart_id(session), house().settings.shop_currency)
     cart = with_own_goods(session, cart)
-    countries = front().countries.read(reading)
-    country = cart.country or home_country(countries)
+    served = countries()
+    country = cart.country or chosen_country(served, house().settings.shop_country)
     page = render_template(
         "storefront/cart.html",
         cart=cart,
         seen=prices_seen(cart),
-        countries=countries,
+        countries=served,
         country=country,
-        country_name=front().countries.name(country),
+        country_name=house().served.name(country),
         rates=_rates(cart, country),
         limit=house().settings.shop_max_quantity,
         note=note,
@@ -100,12 +99,7 @@ def change(line_id: int) -> Response:
     if not form.validate():
         return answer(422, typed=typed, line_errors={line_id: str(form["quantity"].errors[0])})
     try:
-        try:
-            _set_quantity(line_id, form["quantity"].pieces)
-        except OutOfStock:
-            if not free_own_goods(cart_handle()):
-                raise
-            _set_quantity(line_id, form["quantity"].pieces)
+        freeing_own_goods(lambda: _set_quantity(line_id, form["quantity"].pieces), cart_handle())
     except NotFound as error:
         return answer(error.status, alert=str(error))
     except ShopError as error:
@@ -134,7 +128,7 @@ def remove(line_id: int) -> Response:
 @limiter.limit("60/minute")
 def ship_to() -> Response:
     """POST /cart/country: remember where the cart goes, which decides what shipping costs. One transaction."""
-    form = country_form(front().countries.read(reading))
+    form = country_form(countries())
     end_reading()
     if not form.validate() or not form["country"].data:
         said = form["country"].errors

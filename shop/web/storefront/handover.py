@@ -3,7 +3,7 @@
 from flask import Response, redirect, request, url_for
 from sqlalchemy.orm import Session
 
-from shop.cart import lines
+from shop.cart import handles, handover
 from shop.web.carts import cart_handle, cookie_name, current_cart_id, keep_handle
 from shop.web.csrf import csrf
 from shop.web.house import end_reading, house
@@ -35,7 +35,7 @@ def _adopt(ticket: str) -> Response:
     """One transaction. A ticket that was used, is too old or never was leads to the cart with a note."""
     end_reading()
     with house().database.transaction() as session:
-        given = lines.redeem_handover(session, ticket)
+        given = handover.redeem_handover(session, ticket)
         if given is None:
             return redirect(url_for("storefront.cart", ticket="used"), 303)  # type: ignore[return-value]
         handle = adopt_into_own(session, given)
@@ -48,7 +48,7 @@ def adopt_into_own(session: Session, given_cart_id: int) -> str:
     """Move another cart's lines and country into the reader's cart, which is made if there is none. Returns its handle."""
     handle, own = cart_handle(), current_cart_id(session)
     if own is None or handle is None:
-        handle = lines.new_handle()
-        own = lines.open_cart(session, handle)
-    lines.adopt(session, own, given_cart_id, limit=house().settings.shop_max_quantity)
+        handle = handles.new_handle()
+        own = handles.open_cart(session, handle)
+    handover.adopt(session, own, given_cart_id, limit=house().settings.shop_max_quantity)
     return handle

@@ -14,7 +14,6 @@ from shop.orders.reading import OrderView, find_by_token
 from shop.web.carts import current_cart_id, keep_handle
 from shop.web.house import end_reading, house, reading
 from shop.web.limits import limiter
-from shop.web.storefront.front import front
 from shop.web.storefront.handover import adopt_into_own
 
 log = structlog.get_logger(__name__)
@@ -36,7 +35,7 @@ def show(token: str) -> str:
         "storefront/order.html",
         order=order,
         parcels=shipments_of(reading(), order.id),
-        address=part_of_address(order.address, front().countries.name(order.country)),
+        address=part_of_address(order.address, house().served.name(order.country)),
         email=part_of_email(order.email),
     )
 

@@ -4,14 +4,14 @@ import structlog
 from flask import Response, redirect, url_for
 
 from shop.cart import lines
+from shop.cart.reading import view_cart
 from shop.checkout.place import place
 from shop.errors import AlreadyPaid, CartEmpty, ShopError
 from shop.web.carts import current_cart_id
-from shop.web.house import end_reading, house, reading
+from shop.web.house import countries, end_reading, house
 from shop.web.limits import limiter
 from shop.web.storefront import cart as cart_page
 from shop.web.storefront.forms import country_form
-from shop.web.storefront.front import front
 
 log = structlog.get_logger(__name__)
 
@@ -30,9 +30,8 @@ def check_out() -> Response:
 
     Transactions: one that remembers country and accepted prices, then those of `place`.
     """
-    countries = front().countries.read(reading)
+    form = country_form(countries())
     end_reading()
-    form = country_form(countries)
     if not form.validate():
         return cart_page.answer(422, country_error=str(form["country"].errors[0]))
     country = str(form["country"].data or "") or None
@@ -43,7 +42,7 @@ def check_out() -> Response:
                 raise CartEmpty
             if country:
                 lines.choose_country(session, cart_id, country)
-            seen = lines.view_cart(session, cart_id, house().settings.shop_currency)
+            seen = view_cart(session, cart_id, house().settings.shop_currency)
             if seen.price_changed and form["seen"].data == cart_page.prices_seen(seen):
                 lines.accept_prices(session, cart_id)
         return start_payment(cart_id, country)

@@ -1,7 +1,6 @@
 """GET /products/<slug>: one product, and the form that buys it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import lru_cache
 
 import structlog
@@ -9,36 +8,29 @@ from flask import Response, render_template, request
 from flask_wtf.csrf import generate_csrf
 from markupsafe import Markup, escape
 
-from shop.articles.placement import Placement
+from shop.articles.placement import TITLE_LIMIT, URL_LIMIT, Placement
 from shop.catalog.showcase import ProductView
 from shop.errors import NotFound
-from shop.web.house import house, reading
-from shop.web.offer import SLUG, Countries, gone_values, new_press, one_line, priced, shown_values
+from shop.web.house import countries, house
+from shop.web.offer import (
+    Countries,
+    chosen_country,
+    gone_values,
+    new_press,
+    one_line,
+    priced,
+    prices_shown,
+    shown_values,
+)
 from shop.web.storefront.front import front
+from shop.web.wish import Filled, product_asked
 
 log = structlog.get_logger(__name__)
-
-STORY_LIMIT = 500
-TITLE_LIMIT = 300
-
-
-@dataclass(frozen=True, slots=True)
-class Filled:
-    """How the form stands: what is chosen (option id -> value id), what was typed, and what is wrong (field -> sentence).
-
-    `alert` is what belongs beside no field.
-    """
-
-    chosen: Mapping[int, int]
-    quantity: str = "1"
-    country: str = ""
-    errors: Mapping[str, str] = field(default_factory=dict)
-    alert: str = ""
 
 
 def product_on_sale(slug: str | None) -> ProductView:
     """The product on sale under a slug from outside. Raises NotFound. One statement when it is known here."""
-    view = house().product(slug) if slug and SLUG.fullmatch(slug) else None
+    view = product_asked(slug)
     if view is None:
         raise NotFound("product")
     return view
@@ -47,28 +39,30 @@ def product_on_sale(slug: str | None) -> ProductView:
 def show(slug: str) -> Response:
     """The page, with `?variant=<id>` chosen, and with the story that led here (`?story=&title=` or `?placement=`)."""
     view = product_on_sale(slug)
-    countries = front().countries.read(reading)
+    served = countries()
     wanted = _variant_asked(view)
     placement, token = _story_asked()
 
     def made(marks: Mapping[str, str]) -> str:
         chosen = shown_values(view) | (_choices_of(view, wanted) if wanted else {})
-        return render(view, countries, Filled(chosen, country=home_country(countries)), marks)
+        return render(
+            view, served, Filled(chosen, country=chosen_country(served, house().settings.shop_country)), marks
+        )
 
     page = front().page(
-        (view.id, view.version, view.stock_key, wanted, countries),
+        (view.id, view.version, view.stock_key, wanted, served),
         made,
         {"csrf": generate_csrf(), "press": new_press(), "placement": str(escape(token)), "story": way_back(placement)},
     )
     return Response(page, mimetype="text/html")
 
 
-def render(view: ProductView, countries: Countries, filled: Filled, slots: Mapping[str, str]) -> str:
+def render(view: ProductView, served: Countries, filled: Filled, slots: Mapping[str, str]) -> str:
     """The page's HTML. `slots` are the values that differ between readers (`front.SLOTS`)."""
     return render_template(
         "storefront/product.html",
         product=view,
-        countries=countries,
+        countries=served,
         filled=filled,
         slots=slots,
         gone=gone_values(view),
@@ -77,18 +71,6 @@ def render(view: ProductView, countries: Countries, filled: Filled, slots: Mappi
         sold_out=[variant.title for variant in view.variants if variant.available <= 0],
         limit=house().settings.shop_max_quantity,
     )
-
-
-def prices_shown(view: ProductView) -> str:
-    """What the page says each variant costs, for the form to carry: a price that changes meanwhile must be said."""
-    return ",".join(f"{variant.id}:{variant.price_minor}" for variant in view.variants)
-
-
-def home_country(countries: Countries) -> str:
-    """The country that is chosen until the reader chooses."""
-    home = house().settings.shop_country
-    codes = [code for code, _ in countries]
-    return home if home in codes else next(iter(codes), "")
 
 
 @lru_cache(maxsize=1024)
@@ -112,7 +94,7 @@ def placement_in(token: str) -> Placement | None:
 def _story_asked() -> tuple[Placement | None, str]:
     """The placement that the address names, and its token; empty for what is no story of the publisher's."""
     story = request.args.get("story", "")
-    if 0 < len(story) <= STORY_LIMIT:
+    if 0 < len(story) <= URL_LIMIT:
         token = front().sign(story, one_line(request.args.get("title", ""), TITLE_LIMIT), "link")
     else:
         token = request.args.get("placement", "")

@@ -1,0 +1,56 @@
+"""What both doors do when something is put into a cart, and the cart that each press of "Buy now" has of its own."""
+
+import hashlib
+from typing import TypedDict
+
+from sqlalchemy.orm import Session
+
+from shop.articles.placement import Placement, remember
+from shop.cart import adding, lines
+from shop.web.house import house
+from shop.web.own_goods import freeing_own_goods
+from shop.web.wish import Wish
+
+
+class Terms(TypedDict):
+    """With what a line enters a cart: the most of it, and the story that it came from."""
+
+    limit: int
+    article_id: int | None
+    article_title: str
+    placement: str
+
+
+def terms(session: Session, placement: Placement | None) -> Terms:
+    """The terms of a line that comes from this story, which is remembered, or from none. In the caller's transaction."""
+    return {
+        "limit": house().settings.shop_max_quantity,
+        "article_id": remember(session, placement) if placement else None,
+        "article_title": placement.title if placement else "",
+        "placement": placement.layout if placement else "",
+    }
+
+
+def handle_of(press: str) -> str:
+    """The handle of a press' own cart: known to whoever pressed, and to nobody else."""
+    return hashlib.sha256(f"express {press}".encode()).hexdigest()
+
+
+def express_cart(press: str, wish: Wish, placement: Placement | None, country: str | None) -> int:
+    """The cart of this press, holding just what is wished for, and going to `country` if there is one.
+
+    One transaction; if the payment page of this very press holds the goods back, that is closed, and there is another.
+    Raises as `adding.add_to_cart`.
+    """
+    handle = handle_of(press)
+
+    def fill() -> int:
+        with house().database.transaction() as session:
+            cart_id = adding.buy_now(
+                session, press, handle, wish.variant.id, wish.quantity, **terms(session, placement)
+            )
+            if country:
+                lines.choose_country(session, cart_id, country)
+            return cart_id
+
+    return freeing_own_goods(fill, handle)
