@@ -48,7 +48,7 @@ chromium: $(VENV)/.ready
 	  || $(BIN)/playwright install chromium || { echo "No Chromium: install the package chromium." >&2; exit 2; }
 
 test: $(VENV)/.ready chromium ## the whole suite, on SQLite and PostgreSQL
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile
 
 check: $(VENV)/.ready ## format, lint, types, import contracts
 	$(BIN)/ruff format --check .

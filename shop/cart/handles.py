@@ -47,6 +47,11 @@ def express_cart(session: Session, key: str, handle: str) -> int:
     return session.scalars(select(Cart.id).where(Cart.express_key == digest_of(key))).one()
 
 
+def is_express(session: Session, cart_id: int) -> bool:
+    """Whether the cart was made by a press of "Buy now"."""
+    return session.scalar(select(Cart.express_key).where(Cart.id == cart_id)) is not None
+
+
 def lock(session: Session, cart_id: int) -> None:
     """Writers of one cart take turns; this also keeps the cart from being swept as abandoned."""
     session.execute(update(Cart).where(Cart.id == cart_id).values(updated_at=now()))

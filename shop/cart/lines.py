@@ -10,7 +10,7 @@ from shop.cart.models import Cart, CartLine
 from shop.cart.offered import OFFER_TO_CHANGE, check_quantity, offer
 from shop.catalog.models import Variant
 from shop.db import changed_rows, now
-from shop.errors import NotFound, OutOfStock
+from shop.errors import BadQuantity, NotFound, OutOfStock
 
 MAX_LINES = 50
 
@@ -31,6 +31,9 @@ def change_quantity(session: Session, cart_id: int, line_id: int, quantity: int,
     wanted = quantity + offered.in_cart
     if wanted > offered.available:
         raise OutOfStock(line.variant_id, offered.title, wanted, offered.available)
+    if wanted > limit and quantity > line.quantity:
+        # As for adding, the limit is one for all the cart's lines of a variant; fewer pieces are always a step towards it.
+        raise BadQuantity(limit)
     line.quantity = quantity
     session.flush()
 

@@ -390,6 +390,15 @@ def test_cancelling_buy_now_puts_what_was_wanted_beside_what_the_cart_holds(
     assert counters(shop.database, mug) == (3, 0)
 
 
+def test_the_link_of_an_unpaid_order_gives_nobody_the_cart_behind_it(shop: Shop, reader: Reader) -> None:
+    reader.add("mug", quantity="2")
+    reader.pay()
+    stranger = Reader(shop.app.test_client())
+    page = stranger.follow(stranger.get(f"{link(shop)}/cancelled"))
+    assert "There is nothing in it yet." in page.words
+    assert "2 pieces" in reader.get("/cart").words
+
+
 def test_cancelling_twice_or_by_back_changes_nothing_more(shop: Shop, reader: Reader, mug: int) -> None:
     reader.buy("mug", quantity="2")
     for _ in range(3):

@@ -34,6 +34,19 @@ def test_more_than_is_left_names_the_product_and_what_is_left(session: Session) 
     assert quantities(session, cart_id) == [2]
 
 
+def test_two_stories_lines_of_one_variant_share_the_limit_when_one_of_them_is_changed(session: Session) -> None:
+    from shop.articles.placement import Placement, remember
+
+    variant = a_variant(session, stock=99)
+    cart_id, _ = a_cart(session, (variant, 10))
+    article_id = remember(session, Placement("https://news.example/one"))
+    line_id = adding.add_to_cart(session, cart_id, variant.id, 10, limit=20, article_id=article_id)
+    with pytest.raises(BadQuantity):
+        lines.change_quantity(session, cart_id, line_id, 11, limit=20)
+    lines.change_quantity(session, cart_id, line_id, 9, limit=20)
+    assert quantities(session, cart_id) == [10, 9]
+
+
 def test_what_is_priced_in_another_currency_than_the_shop_s_is_shown_as_not_on_sale_and_not_summed(
     session: Session,
 ) -> None:

@@ -7,11 +7,12 @@ from typing import Any
 import structlog
 from flask import Response, jsonify, redirect, render_template, url_for
 
+from shop.cart import handles
 from shop.checkout.closing import abandon, look_at_payment
 from shop.errors import NotFound, PaymentRefused, PaymentUnavailable
 from shop.fulfilment.shipments import shipments_of
 from shop.orders.reading import OrderView, find_by_token
-from shop.web.carts import current_cart_id, keep_handle
+from shop.web.carts import keep_handle
 from shop.web.house import end_reading, house, reading
 from shop.web.limits import limiter
 from shop.web.storefront.handover import adopt_into_own
@@ -64,8 +65,8 @@ def come_back(token: str) -> Response:
 def cancelled(token: str) -> Response:
     """GET /orders/<token>/cancelled: back without having paid. Close the payment page, and leave an intact cart.
 
-    A cart that is not the reader's own ("Buy now" has one for itself) gives its lines to theirs. An order that was paid
-    after all is shown instead. Raises PaymentUnavailable rather than put goods into a second cart that the first one can
+    The cart that "Buy now" made for itself gives its lines to the reader's own. Any other cart stays whose it is, for the
+    order's link may have been passed on. An order that was paid after all is shown instead. Raises PaymentUnavailable rather than put goods into a second cart that the first one can
     still pay for.
     """
     order = _find(token)
@@ -83,7 +84,7 @@ def cancelled(token: str) -> Response:
         return redirect(url_for("storefront.order", token=token), 303)  # type: ignore[return-value]
     answer = redirect(url_for("storefront.cart", cancelled=1), 303)
     with house().database.transaction() as session:
-        if order.cart_id is not None and order.cart_id != current_cart_id(session):
+        if order.cart_id is not None and handles.is_express(session, order.cart_id):
             if still_payable:
                 raise PaymentUnavailable
             keep_handle(answer, adopt_into_own(session, order.cart_id))  # type: ignore[arg-type]
