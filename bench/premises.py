@@ -45,7 +45,7 @@ class Premises:
 
     def carts(self, count: int) -> list[str]:
         """The handles of this many new carts, with one piece in each, from the story."""
-        handles = []
+        opened = []
         with self.database.transaction() as session:
             article_id = remember(session, STORY)
             for _ in range(count):
@@ -54,8 +54,8 @@ class Premises:
                 adding.add_to_cart(
                     session, cart_id, self.variant_id, 1, limit=9, article_id=article_id, placement=STORY.layout
                 )
-                handles.append(handle)
-        return handles
+                opened.append(handle)
+        return opened
 
     def payments(self, count: int) -> list[bytes]:
         """Stripe's word that an order was paid, as it is sent, for this many new orders."""
