@@ -211,8 +211,12 @@ def run_worker(settings: Settings, *, ready: Callable[[], None] = lambda: None) 
     """
     workshop = Workshop(settings)
     queue = queue_for(settings)
-    worker = worker_for(tasks_on(queue, workshop), ready=ready)
-    log.info("worker started", queue=settings.queue_url.partition(":")[0])
+
+    def started() -> None:
+        log.info("worker started", queue=settings.queue_url.partition(":")[0])
+        ready()
+
+    worker = worker_for(tasks_on(queue, workshop), ready=started)
     try:
         worker.run()
     finally:
