@@ -225,6 +225,25 @@ def test_a_failed_payment_whose_other_events_were_lost_is_told_to_the_buyer(shop
     holds(shop)
 
 
+def test_a_payment_that_has_failed_is_not_on_its_way_again_when_the_older_event_comes_late(shop: Shop) -> None:
+    with shop.database.transaction() as session:
+        shipping_to(session, "SG")
+        cart_id, _ = a_cart(session, (a_variant(session, stock=3), 1))
+    order_id = shop.place(cart_id).order_id
+    session_id = shop.session_of(order_id)
+    shop.stripe.hold_deliveries()
+    shop.stripe.pay(session_id, method="delayed_debit")
+    (completed,) = shop.stripe.events("checkout.session.completed")
+    shop.stripe.settle_delayed(session_id, ok=False)
+    (failed,) = shop.stripe.events("checkout.session.async_payment_failed")
+    for event in (failed, completed):
+        assert post(shop, json.dumps(event).encode()).status_code == 200
+    order = shop.order(order_id)
+    assert (order.status, order.processing_at) == ("payment_failed", None)
+    assert pieces_in(shop, cart_id) == 1
+    holds(shop)
+
+
 def test_an_event_that_cannot_be_applied_is_a_500_and_kept_as_failed_then_applied_when_it_comes_again(
     shop: Shop,
 ) -> None:
