@@ -15,20 +15,10 @@ from shop.sandbox.addresses import NEEDS_STATE
 from shop.sandbox.cards import CARDS, TestCard
 from shop.sandbox.server import RunningSandbox
 from tests.contract.conftest import SHIPPED, a_line
+from tests.support.reader import BUYER
 
 Create = Callable[..., Session]
 
-BUYER = {
-    "email": "kim@example.com",
-    "name": "Kim Reader",
-    "country": "SG",
-    "line1": "1 Raffles Place",
-    "postal_code": "048616",
-    "method": "card",
-    "number": "4242 4242 4242 4242",
-    "exp": "12 / 34",
-    "cvc": "123",
-}
 PICKED = {"number": "", "exp": "", "cvc": ""}
 
 

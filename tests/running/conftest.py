@@ -19,21 +19,10 @@ import pytest
 import requests
 
 from tests.support.commands import KEYS, environment, free_ports, running
-from tests.support.reader import Page, Reader
+from tests.support.reader import BUYER, Page, Reader
 from tests.support.serving import eventually
 
 ROOT = Path(__file__).parents[2]
-BUYER = {
-    "email": "kim@example.com",
-    "name": "Kim Reader",
-    "country": "SG",
-    "line1": "1 Raffles Place",
-    "postal_code": "048616",
-    "method": "card",
-    "number": "4242 4242 4242 4242",
-    "exp": "12 / 34",
-    "cvc": "123",
-}
 
 
 @pytest.fixture

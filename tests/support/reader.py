@@ -8,6 +8,18 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 UNSEEN = {"script", "style", "title"}
+# What a buyer types on the local Stripe's page, to pay with a card that pays.
+BUYER = {
+    "email": "kim@example.com",
+    "name": "Kim Reader",
+    "country": "SG",
+    "line1": "1 Raffles Place",
+    "postal_code": "048616",
+    "method": "card",
+    "number": "4242 4242 4242 4242",
+    "exp": "12 / 34",
+    "cvc": "123",
+}
 
 
 @dataclass
