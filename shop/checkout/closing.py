@@ -24,28 +24,35 @@ log = structlog.get_logger(__name__)
 @dataclass(frozen=True, slots=True)
 class _Attempt:
     id: int
-    state: str
+    closed: bool
     session_id: str | None
     key: str
     params: dict[str, object]
 
 
 def note_session(session: Session, attempt_id: int, opened: CheckoutSession) -> str | None:
-    """Store what Stripe made of an attempt. Returns the payment page's address, None if the attempt is closed by now."""
-    attempt = session.scalars(select(PaymentAttempt).where(PaymentAttempt.id == attempt_id).with_for_update()).one()
+    """Store what Stripe made of an attempt. Returns the payment page's address, None if its order is closed by now."""
+    attempt, closed_at = session.execute(
+        select(PaymentAttempt, Order.closed_at)
+        .join(Order, Order.id == PaymentAttempt.order_id)
+        .where(PaymentAttempt.id == attempt_id)
+        .with_for_update(of=(Order, PaymentAttempt))
+    ).one()
     if attempt.session_id is None:
         attempt.session_id = opened.id
         attempt.session_url = opened.url
-    if attempt.state == "creating":
-        attempt.state = "open"
-    session.flush()
-    return attempt.session_url if attempt.state == "open" else None
+        session.flush()
+    return attempt.session_url if closed_at is None else None
 
 
 def _read_attempt(database: Database, order_id: int) -> _Attempt:
     with database.reading() as session:
-        row = session.scalars(select(PaymentAttempt).where(PaymentAttempt.order_id == order_id)).one()
-        return _Attempt(row.id, row.state, row.session_id, row.idempotency_key, row.params)
+        row, closed_at = session.execute(
+            select(PaymentAttempt, Order.closed_at)
+            .join(Order, Order.id == PaymentAttempt.order_id)
+            .where(PaymentAttempt.order_id == order_id)
+        ).one()
+        return _Attempt(row.id, closed_at is not None, row.session_id, row.idempotency_key, row.params)
 
 
 def _find_session(database: Database, gateway: Gateway, order_id: int, attempt: _Attempt) -> str | None:
@@ -75,7 +82,7 @@ def close_attempt(database: Database, gateway: Gateway, order_id: int, source: s
     then nothing has changed and the stock stays held.
     """
     attempt = _read_attempt(database, order_id)
-    if attempt.state == "closed":
+    if attempt.closed:
         return
     session_id = _find_session(database, gateway, order_id, attempt)
     if session_id is None:
@@ -91,7 +98,7 @@ def look_at_payment(database: Database, gateway: Gateway, order_id: int, source:
     Owns its transactions. Raises PaymentUnavailable when Stripe does not answer; the webhook will tell then.
     """
     attempt = _read_attempt(database, order_id)
-    if attempt.state == "closed" or attempt.session_id is None:
+    if attempt.closed or attempt.session_id is None:
         return
     known = gateway.get_session(attempt.session_id)
     with database.transaction() as session:

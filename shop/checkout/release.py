@@ -20,9 +20,8 @@ def cancel(database: Database, order_id: int, reason: str) -> None:
         attempt = session.scalars(
             select(PaymentAttempt).where(PaymentAttempt.order_id == order_id).with_for_update()
         ).one()
-        if attempt.state != "creating" or order.closed_at is not None:
+        if attempt.session_id is not None or order.closed_at is not None:
             return
-        attempt.state = "closed"
         release_stock(session, order)
         record(session, order, "cancelled", "Stripe", note=reason)
     log.warning("order_cancelled", order=order.number, reason=reason)

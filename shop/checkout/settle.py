@@ -46,8 +46,6 @@ def settle(session: Session, told: CheckoutSession, source: str, *, async_failed
         # The webhook was faster than the answer to the call that created the session.
         attempt.session_id = told.id
         attempt.session_url = attempt.session_url or told.url
-        if attempt.state == "creating":
-            attempt.state = "open"
     elif attempt.session_id != told.id:
         changed = flag(session, order, f"another session ({told.id}) claims this order", source)
         return Settled(order.id, changed, "not the session of this order")
@@ -55,12 +53,12 @@ def settle(session: Session, told: CheckoutSession, source: str, *, async_failed
         changed = flag(session, order, "paid in the wrong mode (test and live do not match)", source)
         return Settled(order.id, changed, "livemode does not match")
     if told.status == "expired":
-        return _expired(session, order, attempt, source)
+        return _expired(session, order, source)
     if told.status != "complete":
         return Settled(order.id, changed=False, reason="the session is still open")
     _note_buyer(order, told)
     if not told.is_paid and (async_failed or told.payment_failed):
-        return _failed(session, order, attempt, source)
+        return _failed(session, order, source)
     if not told.is_paid:
         return _processing(session, order, source)
     return _paid(session, order, attempt, told, source)
@@ -85,18 +83,16 @@ def _lock_order(session: Session, told: CheckoutSession) -> tuple[Order, Payment
     return order, attempt
 
 
-def _expired(session: Session, order: Order, attempt: PaymentAttempt, source: str) -> Settled:
+def _expired(session: Session, order: Order, source: str) -> Settled:
     if order.paid_at is not None or order.processing_at is not None:
         return Settled(order.id, changed=False, reason="paid before it expired")
-    attempt.state = "closed"
     release_stock(session, order)
     return Settled(order.id, record(session, order, "expired", source))
 
 
-def _failed(session: Session, order: Order, attempt: PaymentAttempt, source: str) -> Settled:
+def _failed(session: Session, order: Order, source: str) -> Settled:
     if order.paid_at is not None:
         return Settled(order.id, changed=False, reason="paid already")
-    attempt.state = "closed"
     release_stock(session, order)
     changed = record(session, order, "payment_failed", source)
     if changed and order.email:
@@ -128,7 +124,6 @@ def _paid(session: Session, order: Order, attempt: PaymentAttempt, told: Checkou
     order.total_minor = told.amount_total
     order.paid_minor = told.amount_total
     order.payment_intent = told.payment_intent
-    attempt.state = "closed"
     record(session, order, "paid", source, amount_minor=told.amount_total)
     if order.processing_at is None:
         # A delayed payment took them when it began; what is in the cart by now is another purchase. The cart is locked

@@ -44,12 +44,11 @@ def sweep(database: Database, gateway: Gateway, limit: int = 200) -> Swept:
             .join(PaymentAttempt, PaymentAttempt.order_id == Order.id)
             .where(
                 Order.closed_at.is_(None),
-                PaymentAttempt.state != "closed",
                 (
                     Order.processing_at.is_(None)
                     & (
                         (PaymentAttempt.expires_at <= moment)
-                        | ((PaymentAttempt.state == "creating") & (PaymentAttempt.created_at <= moment - CREATE_LIFE))
+                        | (PaymentAttempt.session_id.is_(None) & (PaymentAttempt.created_at <= moment - CREATE_LIFE))
                     )
                 )
                 | (func.coalesce(PaymentAttempt.looked_at, Order.processing_at) <= moment - PROCESSING_LOOK)

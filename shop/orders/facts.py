@@ -6,6 +6,7 @@ fact, and nothing but `record` writes `Order.status`.
 
 from datetime import datetime
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from shop.db import now
@@ -18,20 +19,31 @@ LABELS = {
     "processing": "Payment on its way",
     "paid": "Paid",
     "shipped": "Shipped",
+    "partly_refunded": "Partly refunded",
     "payment_failed": "Payment failed",
     "expired": "Not paid in time",
     "cancelled": "Cancelled",
     "refunded": "Refunded",
+    "disputed": "Disputed",
     "attention": "Being checked",
 }
 
 
 def status_of(order: Order) -> str:
-    """The status that the order's facts imply. Later stages outrank earlier ones, whatever came first."""
-    if order.attention and order.shipped_at is None:
+    """The status that the order's facts imply. Later stages outrank earlier ones, whatever came first.
+
+    Money that is given back counts once it has reached the buyer; a dispute that was won has left nothing behind.
+    """
+    if order.attention:
         return "attention"
+    if order.dispute_state == "open":
+        return "disputed"
     if order.paid_at is not None and 0 < order.paid_minor <= order.refunded_minor:
         return "refunded"
+    if order.dispute_state == "lost":
+        return "disputed"
+    if order.refunded_minor > 0:
+        return "partly_refunded"
     if order.shipped_at is not None:
         return "shipped"
     if order.paid_at is not None:
@@ -79,14 +91,61 @@ def record(
 
 
 def flag(session: Session, order: Order, reason: str, source: str) -> bool:
-    """Say that staff must look at a locked order, and why. Further reasons are added, the same one only once."""
-    if order.attention and reason in order.attention:
+    """Say that staff must look at a locked order, and why. Further reasons are added.
+
+    The same reason is said once, even after staff have dealt with it: events and looks at Stripe repeat themselves.
+    """
+    said = select(OrderEntry.id).where(
+        OrderEntry.order_id == order.id, OrderEntry.what == "attention", OrderEntry.note == reason[:400]
+    )
+    if session.scalars(said.limit(1)).first() is not None:
         return False
     order.attention = f"{order.attention}\n{reason}" if order.attention else reason
     order.status = status_of(order)
     session.add(OrderEntry(order_id=order.id, what="attention", source=source, note=reason[:400]))
     session.flush()
     return True
+
+
+def dealt_with(session: Session, order: Order, actor: str, note: str) -> bool:
+    """Staff have looked at a locked order that asked for it, and `note` says what came of it. True if it did ask."""
+    if not order.attention:
+        return False
+    order.attention = None
+    order.status = status_of(order)
+    tell(session, order, "dealt_with", actor, note=note)
+    return True
+
+
+def tell(
+    session: Session, order: Order, what: str, source: str, *, amount_minor: int | None = None, note: str = ""
+) -> None:
+    """Add a line to the timeline about something that is no fact of the order itself: a refund, a dispute, a message."""
+    session.add(OrderEntry(order_id=order.id, what=what, source=source, amount_minor=amount_minor, note=note[:400]))
+    session.flush()
+
+
+def note_money(
+    order: Order,
+    *,
+    refunded: int | None = None,
+    pending: int | None = None,
+    disputed: int | None = None,
+    state: str | None = None,
+) -> None:
+    """Write the sums over a locked order's refunds (`refunded`, `pending`) or disputes (`disputed`, and their `state`).
+
+    Minor units of the order's currency. The schema refuses more refunds than were paid.
+    """
+    if refunded is not None:
+        order.refunded_minor = refunded
+    if pending is not None:
+        order.refund_pending_minor = pending
+    if disputed is not None:
+        order.disputed_minor = disputed
+    if state is not None:
+        order.dispute_state = state
+    order.status = status_of(order)
 
 
 def close(order: Order) -> None:

@@ -13,12 +13,19 @@ ORDER_STATUSES = (
     "processing",
     "paid",
     "shipped",
+    "partly_refunded",
+    "refunded",
+    "disputed",
     "payment_failed",
     "expired",
     "cancelled",
-    "refunded",
     "attention",
 )
+DISPUTE_STATES = ("", "open", "won", "lost")
+
+
+def _one_of(column: str, values: tuple[str, ...]) -> str:
+    return f"{column} IN ({', '.join(repr(value) for value in values)})"
 
 
 class Order(Base):
@@ -27,22 +34,29 @@ class Order(Base):
     Money is in minor units of `currency`. `shipping_minor`, `total_minor` and the address are known once Stripe says which
     shipping option was chosen. `open_cart_id` repeats `cart_id` while the order can still be paid: its unique constraint
     allows one payable order for each cart.
+
+    `refunded_minor` has reached the buyer, `refund_pending_minor` is on its way or being asked for: both are sums over the
+    order's refunds. `disputed_minor` is what disputes have taken and not brought back. `unmatched_minor` of
+    `unmatched_currency` is what a buyer paid that is not what the order asked for.
     """
 
     __tablename__ = "orders"
     __table_args__ = (
         CheckConstraint("subtotal_minor >= 0", name="subtotal_not_negative"),
         CheckConstraint("shipping_minor >= 0", name="shipping_not_negative"),
-        CheckConstraint("refunded_minor >= 0 AND refunded_minor <= paid_minor", name="refund_within_paid"),
+        CheckConstraint("refunded_minor >= 0 AND refund_pending_minor >= 0", name="refund_not_negative"),
+        CheckConstraint("refunded_minor + refund_pending_minor <= paid_minor", name="refund_within_paid"),
+        CheckConstraint("disputed_minor >= 0", name="disputed_not_negative"),
+        CheckConstraint(_one_of("dispute_state", DISPUTE_STATES), name="dispute_state_known"),
+        CheckConstraint(
+            "unmatched_minor IS NULL OR (paid_at IS NULL AND unmatched_minor > 0 AND unmatched_currency IS NOT NULL)",
+            name="unmatched_is_not_paid",
+        ),
         CheckConstraint("paid_at IS NOT NULL OR paid_minor = 0", name="paid_amount_is_dated"),
         CheckConstraint("total_minor = subtotal_minor + shipping_minor", name="total_adds_up"),
         CheckConstraint("paid_at IS NULL OR paid_minor = total_minor", name="paid_in_full"),
         CheckConstraint("open_cart_id IS NULL OR closed_at IS NULL", name="closed_frees_the_cart"),
-        CheckConstraint(
-            "status IN ('pending', 'processing', 'paid', 'shipped', 'payment_failed', 'expired', 'cancelled', 'refunded',"
-            " 'attention')",
-            name="status_known",
-        ),
+        CheckConstraint(_one_of("status", ORDER_STATUSES), name="status_known"),
         CheckConstraint("stock_state IN ('reserved', 'sold', 'released', 'owed')", name="stock_state_known"),
         CheckConstraint("stock_state <> 'sold' OR paid_at IS NOT NULL", name="sold_is_paid"),
         CheckConstraint("shipped_at IS NULL OR paid_at IS NOT NULL", name="shipped_is_paid"),
@@ -62,6 +76,9 @@ class Order(Base):
     stock_state: Mapped[str] = mapped_column(String(10), default="reserved")
     attention: Mapped[str | None] = mapped_column(Text)
     livemode: Mapped[bool] = mapped_column(default=False)
+    locale: Mapped[str] = mapped_column(
+        String(20), default="", server_default=text("''")
+    )  # the reader's language; empty is the shop's
 
     currency: Mapped[str] = mapped_column(String(3))
     subtotal_minor: Mapped[int]
@@ -69,6 +86,11 @@ class Order(Base):
     total_minor: Mapped[int]
     paid_minor: Mapped[int] = mapped_column(default=0)
     refunded_minor: Mapped[int] = mapped_column(default=0)
+    refund_pending_minor: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    disputed_minor: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    dispute_state: Mapped[str] = mapped_column(String(10), default="", server_default=text("''"))
+    unmatched_minor: Mapped[int | None]
+    unmatched_currency: Mapped[str | None] = mapped_column(String(3))
 
     country: Mapped[str] = mapped_column(String(2))
     shipping_method: Mapped[str] = mapped_column(String(120), default="")
@@ -101,6 +123,7 @@ class OrderLine(Base):
     __table_args__ = (
         CheckConstraint("quantity > 0", name="quantity_positive"),
         CheckConstraint("unit_price_minor >= 0", name="price_not_negative"),
+        CheckConstraint("refunded_quantity >= 0 AND refunded_quantity <= quantity", name="refunded_within_ordered"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -113,6 +136,8 @@ class OrderLine(Base):
     image_key: Mapped[str] = mapped_column(String(64), default="")
     unit_price_minor: Mapped[int]
     quantity: Mapped[int]
+    # Pieces given back, or being given back.
+    refunded_quantity: Mapped[int] = mapped_column(default=0, server_default=text("0"))
     weight_grams: Mapped[int] = mapped_column(default=0)
     article_id: Mapped[int | None] = mapped_column(ForeignKey("articles.id", ondelete="SET NULL"), index=True)
     article_url: Mapped[str] = mapped_column(String(500), default="")

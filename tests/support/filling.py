@@ -14,11 +14,13 @@ TAKEN = {
     "orders.status": "pending",
     "orders.stock_state": "reserved",
     "payment_attempts.state": "open",
+    "orders.dispute_state": "",
+    "refunds.status": "pending",
     "stripe_events.state": "applied",
     "outbox.state": "waiting",
 }
-EMPTY = {"publish_at", "unpublish_at", "paid_at", "shipped_at", "closed_at"}
-ZERO = {"paid_minor", "refunded_minor", "shipping_minor"}
+EMPTY = {"publish_at", "unpublish_at", "paid_at", "shipped_at", "closed_at", "due_at", "unmatched_minor"}
+ZERO = {"paid_minor", "refunded_minor", "refund_pending_minor", "shipping_minor", "refunded_quantity"}
 
 
 def tables_of(connection: sa.Connection) -> list[sa.Table]:

@@ -18,7 +18,19 @@ from shop.web.admin.gate import actor, bp, may, needs
 from shop.web.house import end_reading, house, reading
 
 # The order of the tabs: what needs hands first.
-TABS = ("paid", "attention", "processing", "pending", "shipped", "refunded", "payment_failed", "expired", "cancelled")
+TABS = (
+    "paid",
+    "attention",
+    "disputed",
+    "processing",
+    "pending",
+    "shipped",
+    "partly_refunded",
+    "refunded",
+    "payment_failed",
+    "expired",
+    "cancelled",
+)
 # Told even when there is none; the rest have a tab only while they have orders.
 ALWAYS = {"paid", "attention"}
 NAMES = {
@@ -27,7 +39,9 @@ NAMES = {
     "processing": "Payment on its way",
     "pending": "Waiting for payment",
     "shipped": "Shipped",
+    "partly_refunded": "Partly refunded",
     "refunded": "Refunded",
+    "disputed": "Disputed",
     "payment_failed": "Payment failed",
     "expired": "Not paid in time",
     "cancelled": "Cancelled",
