@@ -1,6 +1,6 @@
 """One local Stripe account: its memory, its clock, its deliveries and its faults."""
 
-from shop.sandbox import sessions
+from shop.sandbox import due
 from shop.sandbox.delivery import Deliveries
 from shop.sandbox.faults import Faults
 from shop.sandbox.settings import SandboxSettings
@@ -17,9 +17,9 @@ class Account:
         self.deliveries = Deliveries(self.store, settings, self.expire_due)
 
     def expire_due(self) -> None:
-        """Ends the sessions whose time has come."""
+        """Ends the sessions, refunds and disputes whose time has come."""
         with self.store.transaction() as tx:
-            sessions.expire_due(tx)
+            due.pass_by(tx)
 
     def start(self) -> None:
         self.deliveries.start()

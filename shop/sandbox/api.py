@@ -9,15 +9,14 @@ from dataclasses import dataclass
 
 import stripe
 from flask import Flask, Response, request
-from stripe import params as stripe_params
-from stripe.params import checkout as checkout_params
 from werkzeug.exceptions import InternalServerError, RequestEntityTooLarge
 
-from shop.sandbox import events, expansion, idempotency, lists, refunds, sessions
+from shop.sandbox import expansion, idempotency, lists
 from shop.sandbox.account import Account
 from shop.sandbox.contract import held_against
 from shop.sandbox.refusals import Body, Refusal, unauthenticated
-from shop.sandbox.store import Origin, Transaction
+from shop.sandbox.routes import Route, routes
+from shop.sandbox.store import Origin
 from shop.sandbox.strangers import sent_by_another_page
 from shop.sandbox.wire import Tree, decoded
 
@@ -25,54 +24,12 @@ log = logging.getLogger(__name__)
 
 _FORM = "application/x-www-form-urlencoded"
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
-Act = Callable[[Transaction, Body, str], Body | lists.Page]
-
-
-@dataclass(frozen=True)
-class Route:
-    """One endpoint: the SDK's parameter type that its requests are held against, and the work."""
-
-    method: str
-    path: str
-    params: type
-    act: Act
-
-
-def routes(account: Account) -> list[Route]:
-    settings = account.settings
-
-    def create_session(tx: Transaction, params: Body, _: str) -> Body:
-        return sessions.create(tx, params, public_url=settings.public_url, business_name=settings.business_name)
-
-    session, c, p = "/v1/checkout/sessions", checkout_params, stripe_params
-    return [
-        Route("POST", session, c.SessionCreateParams, create_session),
-        Route("GET", session, c.SessionListParams, _listing("checkout.session", session)),
-        Route("GET", f"{session}/<key>", c.SessionRetrieveParams, _reading("checkout.session", "session")),
-        Route(
-            "POST", f"{session}/<key>", c.SessionUpdateParams, lambda tx, given, key: sessions.update(tx, key, given)
-        ),
-        Route("POST", f"{session}/<key>/expire", c.SessionExpireParams, lambda tx, _, key: sessions.expire(tx, key)),
-        Route("GET", f"{session}/<key>/line_items", c.SessionListLineItemsParams, _line_items),
-        Route(
-            "GET", "/v1/payment_intents", p.PaymentIntentListParams, _listing("payment_intent", "/v1/payment_intents")
-        ),
-        Route("GET", "/v1/payment_intents/<key>", p.PaymentIntentRetrieveParams, _reading("payment_intent", "intent")),
-        Route("GET", "/v1/charges", p.ChargeListParams, _listing("charge", "/v1/charges")),
-        Route("GET", "/v1/charges/<key>", p.ChargeRetrieveParams, _reading("charge", "charge")),
-        Route("POST", "/v1/refunds", p.RefundCreateParams, lambda tx, given, _: refunds.create(tx, given)),
-        Route("GET", "/v1/refunds", p.RefundListParams, _listing("refund", "/v1/refunds")),
-        Route("GET", "/v1/refunds/<key>", p.RefundRetrieveParams, _reading("refund", "refund")),
-        Route("POST", "/v1/refunds/<key>", p.RefundUpdateParams, lambda tx, given, key: refunds.update(tx, key, given)),
-        Route("GET", "/v1/events", p.EventListParams, _events),
-        Route("GET", "/v1/events/<key>", p.EventRetrieveParams, _event),
-    ]
 
 
 def install(app: Flask, account: Account) -> None:
     app.register_error_handler(HungUp, _no_answer)
     app.register_error_handler(500, _failed)
-    for route in routes(account):
+    for route in routes(account.settings):
         name = f"{route.method} {route.path}"
         app.add_url_rule(route.path, name, _view(route, account), methods=[route.method])
     app.add_url_rule("/v1/<path:rest>", "unknown", _unknown(account), methods=_METHODS)
@@ -256,30 +213,3 @@ def _response(call: _Call, status: int, body: Body) -> Response:
     if status in (409, 500):
         answer.headers["Stripe-Should-Retry"] = "true"
     return answer
-
-
-def _reading(kind: str, param: str) -> Act:
-    def read(tx: Transaction, params: Body, key: str) -> Body:
-        return tx.get(kind, key, param)
-
-    return read
-
-
-def _listing(kind: str, url: str) -> Act:
-    def page(tx: Transaction, params: Body, _: str) -> lists.Page:
-        return lists.of_kind(tx, kind, params, url)
-
-    return page
-
-
-def _line_items(tx: Transaction, params: Body, key: str) -> lists.Page:
-    return lists.of_items(sessions.line_items(tx, key), params, f"/v1/checkout/sessions/{key}/line_items")
-
-
-def _event(tx: Transaction, params: Body, key: str) -> Body:
-    return events.as_sent_now(tx, tx.get("event", key))
-
-
-def _events(tx: Transaction, params: Body, _: str) -> lists.Page:
-    page = lists.of_kind(tx, "event", params, "/v1/events")
-    return lists.Page([events.as_sent_now(tx, event) for event in page.items], page.has_more, page.url)

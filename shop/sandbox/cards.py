@@ -27,6 +27,11 @@ class TestCard:
     asks_3ds: bool = False
     decline_after_3ds: Decline | None = None
     country: str = "US"
+    disputed_as: str | None = None
+    """The reason that a paid charge is disputed for."""
+    is_inquiry: bool = False
+    refund_ends: str | None = None
+    """How a refund ends some time after it was made: `succeeded`, having been pending, or `failed`."""
 
     @property
     def last4(self) -> str:
@@ -59,11 +64,6 @@ NOT_A_TEST_CARD = Decline(
     "Your card was declined. Your request was in test mode, but used a non test card. "
     "For a list of valid test cards, visit: https://stripe.com/docs/testing.",
     "test_mode_live_card",
-)
-NOT_PLAYED = Decline(
-    "card_declined",
-    "The local Stripe does not play this test card yet. At Stripe it pays, and a dispute or an unusual refund follows.",
-    "sandbox_not_played",
 )
 _VELOCITY = "Your card was declined for making repeated attempts too frequently or exceeding its amount limit."
 
@@ -108,20 +108,20 @@ CARDS = (
         "Declined: too many attempts",
         Decline("card_declined", _VELOCITY, "card_velocity_exceeded"),
     ),
+    TestCard("4000000000000259", "visa", "Pays, then disputed as fraudulent", disputed_as="fraudulent"),
+    TestCard("4000000000002685", "visa", "Pays, then disputed: not received", disputed_as="product_not_received"),
+    TestCard("4000000000001976", "visa", "Pays, then an inquiry", disputed_as="fraudulent", is_inquiry=True),
+    TestCard("4000000000007726", "visa", "Pays; a refund is pending, then succeeds", refund_ends="succeeded"),
+    TestCard("4000000000005126", "visa", "Pays; a refund succeeds, then fails", refund_ends="failed"),
 )
 _BY_NUMBER = {card.number: card for card in CARDS}
-# Disputed as fraud, as not received, as an inquiry; refunded late, and not at all.
-_NOT_PLAYED = frozenset(
-    ("4000000000000259", "4000000000002685", "4000000000001976", "4000000000007726", "4000000000005126")
-)
 BY_LAST4 = {card.last4: card for card in CARDS}
 
 
 def recognised(number: str) -> TestCard:
     """The test card with this number; of any other, no more than its last digits are kept, and it is declined."""
     known = _BY_NUMBER.get(number)
-    decline = NOT_PLAYED if number in _NOT_PLAYED else NOT_A_TEST_CARD
-    return known or TestCard("0000" + number[-4:], _brand(number), "No card of the list", decline)
+    return known or TestCard("0000" + number[-4:], _brand(number), "No card of the list", NOT_A_TEST_CARD)
 
 
 def _brand(number: str) -> str:

@@ -1,6 +1,6 @@
 """What a payment attempt leaves behind: a payment method, a charge, and what became of the payment intent."""
 
-from shop.sandbox import events
+from shop.sandbox import balance, events
 from shop.sandbox.cards import Decline, Means
 from shop.sandbox.refusals import Body
 from shop.sandbox.resources import completed
@@ -74,8 +74,19 @@ def charge(
             }
         )
     )
+    if status == "succeeded":
+        made = tx.update(made | {"balance_transaction": balance.of_payment(tx, made)})
     events.record(tx, f"charge.{status}", made)
     return made
+
+
+def succeed(tx: Transaction, charge_id: str) -> Body:
+    """A pending charge is paid after all."""
+    charge = tx.get("charge", charge_id)
+    paid = charge | {"status": "succeeded", "paid": True, "balance_transaction": balance.of_payment(tx, charge)}
+    tx.update(paid)
+    events.record(tx, "charge.succeeded", paid)
+    return paid
 
 
 def fail_intent(tx: Transaction, intent: Body, method: Body, decline: Decline, charge_id: str | None) -> Body:

@@ -10,7 +10,7 @@ from typing import Any
 
 from flask import Blueprint, Response, current_app, jsonify, request
 
-from shop.sandbox import events, lists, payments, sessions
+from shop.sandbox import balance, disputes, events, lists, payments, refunds, sessions
 from shop.sandbox.account import Account
 from shop.sandbox.cards import Decline, Means, recognised
 from shop.sandbox.forms import test_buyer
@@ -81,6 +81,53 @@ class Control:
         self._account.deliveries.wake()
         return session
 
+    def dispute(
+        self, session_id: str, reason: str = "fraudulent", amount: int | None = None, status: str = "needs_response"
+    ) -> Body:
+        """The buyer's bank disputes the payment of a session: `amount` minor units of it, or all that is left.
+
+        `status` may be `warning_needs_response`, an inquiry, or `prevented`. Raises Refusal for a payment that cannot
+        be disputed.
+        """
+        with self._account.store.transaction() as tx:
+            intent = tx.get("payment_intent", tx.get(sessions.KIND, session_id, "session")["payment_intent"] or "")
+            made = disputes.begin(tx, tx.get("charge", intent["latest_charge"] or ""), reason, amount, status)
+        self._account.deliveries.wake()
+        return made
+
+    def settle_dispute(self, dispute_id: str, *, won: bool, may_appeal: bool = False) -> Body:
+        """The bank decides a dispute; `may_appeal` leaves a lost one open for the shop's appeal. An inquiry is closed
+        when `won`, and else becomes a dispute. Raises Refusal for one that has ended."""
+        with self._account.store.transaction() as tx:
+            decided = disputes.settle(tx, dispute_id, won=won, may_appeal=may_appeal)
+        self._account.deliveries.wake()
+        return decided
+
+    def settle_refund(self, refund_id: str, *, ok: bool = True) -> Body:
+        """A refund that takes time arrives, or fails; one that had succeeded may fail, too. Raises Refusal for one
+        that has ended."""
+        with self._account.store.transaction() as tx:
+            settled = refunds.settle(tx, refund_id, ok=ok)
+        self._account.deliveries.wake()
+        return settled
+
+    def charges(self) -> list[Body]:
+        """Newest first, a hundred at most."""
+        return self._newest("charge")
+
+    def refunds(self) -> list[Body]:
+        """Newest first, a hundred at most."""
+        return self._newest(refunds.KIND)
+
+    def disputes(self) -> list[Body]:
+        """Newest first, a hundred at most."""
+        return self._newest(disputes.KIND)
+
+    def balance(self) -> dict[str, Body]:
+        """Of each currency the sums of all balance transactions: amount, fee and net, in minor units."""
+        with self._account.store.transaction() as tx:
+            return balance.sums(tx)
+
     def expire(self, session_id: str) -> Body:
         """Ends an open session, as time would. Raises Refusal for one that is not open."""
         with self._account.store.transaction() as tx:
@@ -94,8 +141,11 @@ class Control:
 
     def sessions(self) -> list[Body]:
         """Newest first, a hundred at most."""
+        return self._newest(sessions.KIND)
+
+    def _newest(self, kind: str) -> list[Body]:
         with self._account.store.transaction() as tx:
-            return lists.of_kind(tx, sessions.KIND, {"limit": 100}, "").items
+            return lists.of_kind(tx, kind, {"limit": 100}, "").items
 
     def advance(self, seconds: float) -> None:
         """Lets time pass for what falls due: sessions expire, deliveries are tried again, old keys are forgotten.

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from shop.sandbox import lists, refunds
+from shop.sandbox import lists
 from shop.sandbox.refusals import Body, Refusal
 from shop.sandbox.resources import TYPES, expandable
 from shop.sandbox.store import Transaction
@@ -15,6 +15,9 @@ _BY_PREFIX = {
     "ch": "charge",
     "py": "charge",
     "re": "refund",
+    "pyr": "refund",
+    "du": "dispute",
+    "txn": "balance_transaction",
     "prod": "product",
     "price": "price",
     "shr": "shipping_rate",
@@ -59,7 +62,7 @@ def _object_for(tx: Transaction, node: Body, step: str) -> Any:
     if node["object"] == "charge" and step == "refunds":
         if isinstance(node.get(step), dict):
             return node[step]
-        return lists.of_items(refunds.of_charge(tx, node["id"]), {}, f"/v1/charges/{node['id']}/refunds").body()
+        return lists.of_items(tx.of_charge("refund", node["id"]), {}, f"/v1/charges/{node['id']}/refunds").body()
     return _load(tx, node.get(step))
 
 

@@ -18,6 +18,13 @@ FILTERS: dict[str, dict[str, str]] = {
     "payment_intent": {"customer": "$.customer"},
     "charge": {"customer": "$.customer", "payment_intent": "$.payment_intent", "transfer_group": "$.transfer_group"},
     "refund": {"charge": "$.charge", "payment_intent": "$.payment_intent"},
+    "dispute": {"charge": "$.charge", "payment_intent": "$.payment_intent"},
+    "balance_transaction": {
+        "currency": "$.currency",
+        "payout": "$.payout",
+        "source": "$.source",
+        "type": "$.type",
+    },
     "event": {"type": "$.type"},
 }
 

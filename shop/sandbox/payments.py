@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from enum import Enum, auto
 
-from shop.sandbox import charges, events
+from shop.sandbox import charges, disputes, events
 from shop.sandbox.cards import AUTHENTICATION_FAILED, BY_LAST4, Decline, Means
 from shop.sandbox.refusals import Body, Refusal
 from shop.sandbox.resources import completed
@@ -98,8 +98,7 @@ def settle_delayed(tx: Transaction, session_id: str, *, ok: bool) -> Body:
     if intent["status"] != "processing":
         raise Refusal("This Checkout Session is not waiting for a delayed payment.")
     if ok:
-        tx.update(charge | {"status": "succeeded", "paid": True})
-        events.record(tx, "charge.succeeded", charge | {"status": "succeeded", "paid": True})
+        charges.succeed(tx, charge["id"])
         _succeed(tx, intent, charge["id"])
         session["payment_status"] = "paid"
         tx.update(session)
@@ -237,6 +236,7 @@ def _settle(
         return Outcome.PROCESSING
     _succeed(tx, intent, made["id"])
     _complete(tx, session, buyer, intent["id"], "paid")
+    disputes.follow(tx, made["id"])
     return Outcome.PAID
 
 

@@ -1,52 +1,57 @@
-"""Refunds: money given back, never more than was taken."""
+"""Refunds: money given back, never more than was taken, at once or after a while, and sometimes not at all."""
 
-from shop.sandbox import events, rules
+from typing import Any
+
+import stripe
+
+from shop.sandbox import balance, events
+from shop.sandbox.cards import BY_LAST4
 from shop.sandbox.currencies import written
-from shop.sandbox.refusals import Body, Refusal
+from shop.sandbox.metadata import change_metadata, check_metadata, stored_metadata
+from shop.sandbox.refusals import Body, Refusal, not_played
 from shop.sandbox.resources import completed
+from shop.sandbox.rules import EMAIL
 from shop.sandbox.store import Transaction
+
+KIND = "refund"
+DAY = 24 * 60 * 60
+BANK_TAKES = 3 * DAY
+"""Seconds of the sandbox's clock until a refund that takes time has come to its end by itself."""
+BUYER_HAS = 45 * DAY
+"""Seconds that a buyer has to say where the money should go; then the refund has failed."""
+_NOT_PLAYED = ("refund_application_fee", "reverse_transfer", "origin", "customer", "currency")
 
 
 def create(tx: Transaction, params: Body) -> Body:
     """A refund of a charge, named itself or by its payment intent: the rest of it unless `amount` says how much.
 
-    Raises Refusal when nothing is left, or less than is asked for.
+    Raises Refusal when nothing is left, or less than is asked for, and while the payment is disputed.
     """
-    rules.check_metadata(params.get("metadata"), "metadata")
+    check_metadata(params.get("metadata"))
     charge = _charge_of(tx, params)
-    left = charge["amount"] - charge["amount_refunded"]
-    if left == 0:
-        message = f"Charge {charge['id']} has already been refunded."
-        raise Refusal(message, code="charge_already_refunded", executed=True)
-    amount = params.get("amount", left)
-    if amount < 1:
-        raise Refusal("Invalid positive integer", code="parameter_invalid_integer", param="amount")
-    if amount > left:
-        asked, rest = written(amount, charge["currency"]), written(left, charge["currency"])
-        message = f"Refund amount ({asked}) is greater than unrefunded amount on charge ({rest})"
-        raise Refusal(message, param="amount", executed=True)
-    refund = tx.insert(
-        completed(
-            {
-                "id": tx.new_id("re_"),
-                "object": "refund",
-                "amount": amount,
-                "charge": charge["id"],
-                "created": tx.now,
-                "currency": charge["currency"],
-                "destination_details": _destination(charge),
-                "metadata": params.get("metadata") or {},
-                "payment_intent": charge["payment_intent"],
-                "payment_method": charge["payment_method"],
-                "reason": params.get("reason"),
-                "status": "succeeded",
-            }
-        )
+    _check_undisputed(tx, charge)
+    amount = _amount_of(charge, params)
+    begun, ends = _beginning(tx, charge, params)
+    refund = completed(
+        {
+            "id": tx.new_id("re_" if charge["id"].startswith("ch_") else "pyr_"),
+            "object": KIND,
+            "amount": amount,
+            "charge": charge["id"],
+            "created": tx.now,
+            "currency": charge["currency"],
+            "destination_details": _destination(charge),
+            "metadata": stored_metadata(params.get("metadata")),
+            "payment_intent": charge["payment_intent"],
+            "payment_method": charge["payment_method"],
+            "reason": params.get("reason"),
+            **begun,
+        }
     )
+    refund["balance_transaction"] = balance.of_refund(tx, refund)
+    tx.insert(refund, ends)
     before = {"amount_refunded": charge["amount_refunded"], "refunded": charge["refunded"]}
-    charge["amount_refunded"] += amount
-    charge["refunded"] = charge["amount_refunded"] == charge["amount"]
-    tx.update(charge)
+    _count(tx, charge, amount)
     changed = {name: value for name, value in before.items() if charge[name] != value}
     events.record(tx, "refund.created", refund)
     events.record(tx, "charge.refunded", charge, changed)
@@ -55,40 +60,151 @@ def create(tx: Transaction, params: Body) -> Body:
 
 def update(tx: Transaction, key: str, params: Body) -> Body:
     """Changes the metadata of a refund, and tells it."""
-    from shop.sandbox.sessions import merged_metadata  # noqa: PLC0415
-
-    refund = tx.get("refund", key, "refund")
+    refund = tx.get(KIND, key, "refund")
     before = refund["metadata"]
-    rules.check_metadata(params.get("metadata"), "metadata")
-    if "metadata" in params:
-        refund["metadata"] = merged_metadata(before, params["metadata"])
-    tx.update(refund)
-    if refund["metadata"] != before:
-        events.record(tx, "refund.updated", refund, {"metadata": before})
+    if change_metadata(refund, params):
+        _tell_change(tx, refund, {"metadata": before})
     return refund
 
 
-def of_charge(tx: Transaction, charge_id: str) -> list[Body]:
-    """Newest first."""
-    rows = tx.rows(
-        "SELECT id FROM objects WHERE object = 'refund' AND json_extract(body, '$.charge') = ? ORDER BY seq DESC",
-        (charge_id,),
-    )
-    return [tx.get("refund", key) for (key,) in rows]
+def cancel(tx: Transaction, key: str) -> Body:
+    """Takes back a refund that waits for the buyer. Raises Refusal for any other: those are on their way."""
+    refund = tx.get(KIND, key, "refund")
+    if refund["status"] != "requires_action":
+        message = f"Refund {key} has a status of {refund['status']}: only one that requires action can be canceled."
+        raise Refusal(message, param="refund", executed=True)
+    return _reverse(tx, refund, "canceled", "merchant_request")
+
+
+def expire(tx: Transaction, key: str) -> Body:
+    """Stripe's test helper: the buyer has not said in time where the money should go."""
+    refund = tx.get(KIND, key, "refund")
+    if refund["status"] != "requires_action":
+        message = f"Refund {key} has a status of {refund['status']}: only one that requires action can expire."
+        raise Refusal(message, param="refund", executed=True)
+    return _reverse(tx, refund, "failed", "unknown")
+
+
+def settle(tx: Transaction, key: str, *, ok: bool, reason: str = "expired_or_canceled_card") -> Body:
+    """The bank's last word on a refund. Not `ok` also undoes one that had succeeded, as happens to card refunds.
+
+    Raises Refusal for a refund that has ended otherwise, and for a second success.
+    """
+    refund = tx.get(KIND, key, "refund")
+    if refund["status"] in ("failed", "canceled") or (ok and refund["status"] == "succeeded"):
+        raise Refusal(f"Refund {key} has a status of {refund['status']} already.", param="refund")
+    if not ok:
+        return _reverse(tx, refund, "failed", reason)
+    before = {"status": refund["status"], "pending_reason": refund["pending_reason"]}
+    refund |= {"status": "succeeded", "pending_reason": None}
+    refund.pop("next_action", None)
+    tx.remember(key, {})
+    return _tell_change(tx, refund, before)
+
+
+def settle_due(tx: Transaction) -> None:
+    """Ends what has taken its time by the sandbox's clock."""
+    for key in tx.due(KIND):
+        settle(tx, key, ok=tx.private(key)["ends"] == "succeeded")
+
+
+def fail_pending(tx: Transaction, charge_id: str) -> None:
+    """A dispute takes the whole payment: refunds that are still on their way do not arrive."""
+    for refund in tx.of_charge(KIND, charge_id):
+        if refund["status"] in ("pending", "requires_action"):
+            _reverse(tx, refund, "failed", "charge_for_pending_refund_disputed")
+
+
+def _reverse(tx: Transaction, refund: Body, status: str, reason: str) -> Body:
+    """The refund ends without the buyer having the money: the charge and the balance have it back."""
+    names = ("status", "failure_reason", "failure_balance_transaction", "pending_reason")
+    before = {name: refund[name] for name in names}
+    refund |= {
+        "status": status,
+        "failure_reason": reason,
+        "failure_balance_transaction": balance.of_failed_refund(tx, refund),
+        "pending_reason": None,
+    }
+    refund.pop("next_action", None)
+    tx.remember(refund["id"], {})
+    _count(tx, tx.get("charge", refund["charge"]), -refund["amount"])
+    _tell_change(tx, refund, {name: value for name, value in before.items() if refund[name] != value})
+    if status == "failed":
+        events.record(tx, "refund.failed", refund)
+    return refund
+
+
+def _tell_change(tx: Transaction, refund: Body, before: Body) -> Body:
+    tx.update(refund)
+    events.record(tx, "refund.updated", refund, before)
+    events.record(tx, "charge.refund.updated", refund, before)
+    return refund
+
+
+def _count(tx: Transaction, charge: Body, amount: int) -> None:
+    charge["amount_refunded"] += amount
+    charge["refunded"] = charge["amount_refunded"] == charge["amount"]
+    tx.update(charge)
+
+
+def _beginning(tx: Transaction, charge: Body, params: Body) -> tuple[Body, Body]:
+    """How a refund stands at first, and what becomes of it later by itself (docs.stripe.com/refunds, .../testing)."""
+    details: Any = charge["payment_method_details"]
+    if details["type"] != "card":
+        return _beginning_without_card(tx, params)
+    if "instructions_email" in params:
+        raise not_played("instructions_email", "only for payments that were not made by card")
+    card = BY_LAST4.get(details["card"]["last4"])
+    ends = card and card.refund_ends
+    later = {"deadline": tx.due_clock + BANK_TAKES, "ends": ends} if ends else {}
+    if ends == "succeeded":
+        return {"status": "pending", "pending_reason": "processing"}, later
+    return {"status": "succeeded"}, later
+
+
+def _beginning_without_card(tx: Transaction, params: Body) -> tuple[Body, Body]:
+    email = params.get("instructions_email")
+    if email is None:
+        later = {"deadline": tx.due_clock + BANK_TAKES, "ends": "succeeded"}
+        return {"status": "pending", "pending_reason": "processing"}, later
+    if not EMAIL.match(email):
+        raise Refusal(f"Invalid email address: {email}", code="email_invalid", param="instructions_email")
+    sent = {"email_sent_at": tx.now, "email_sent_to": email}
+    asked = {"display_details": {"email_sent": sent, "expires_at": tx.now + BUYER_HAS}, "type": "display_details"}
+    begun = {"status": "requires_action", "instructions_email": email, "next_action": asked}
+    return begun, {"deadline": tx.due_clock + BUYER_HAS, "ends": "failed"}
+
+
+def _amount_of(charge: Body, params: Body) -> int:
+    left = charge["amount"] - charge["amount_refunded"]
+    if left == 0:
+        message = f"Charge {charge['id']} has already been refunded."
+        raise Refusal(message, code="charge_already_refunded", executed=True)
+    amount: int = params.get("amount", left)
+    if amount < 1:
+        raise Refusal("Invalid positive integer", code="parameter_invalid_integer", param="amount")
+    if amount > left:
+        asked, rest = written(amount, charge["currency"]), written(left, charge["currency"])
+        message = f"Refund amount ({asked}) is greater than unrefunded amount on charge ({rest})"
+        raise Refusal(message, param="amount", executed=True)
+    return amount
+
+
+def _check_undisputed(tx: Transaction, charge: Body) -> None:
+    if any(not dispute["is_charge_refundable"] for dispute in tx.of_charge("dispute", charge["id"])):
+        message = f"Charge {charge['id']} has been charged back; cannot issue a refund."
+        raise Refusal(message, code="charge_disputed", executed=True)
 
 
 def _charge_of(tx: Transaction, params: Body) -> Body:
-    for name in ("refund_application_fee", "reverse_transfer", "origin", "customer", "instructions_email"):
+    for name in _NOT_PLAYED:
         if name in params:
-            raise Refusal(f"The local Stripe does not play `{name}` yet.", code="sandbox_not_played", param=name)
+            raise not_played(name)
     if ("charge" in params) == ("payment_intent" in params):
         message = "One of the following params should be provided for this request: payment_intent or charge."
         raise Refusal(message, code="parameter_missing")
     if "charge" in params:
-        charge = tx.find("charge", params["charge"])
-        if charge is None:
-            message = f"No such charge: '{params['charge']}'"
-            raise Refusal(message, status=404, code="resource_missing", param="charge")
+        charge = tx.get("charge", params["charge"], "charge")
     else:
         intent = tx.get("payment_intent", params["payment_intent"], "payment_intent")
         if intent["status"] != "succeeded":
@@ -102,9 +218,7 @@ def _charge_of(tx: Transaction, params: Body) -> Body:
 
 def _destination(charge: Body) -> Body:
     kind = charge["payment_method_details"]["type"]
-    if kind != "card":
-        return {"type": kind}
-    return {
-        "type": "card",
-        "card": {"reference_status": "pending", "reference_type": "acquirer_reference_number", "type": "refund"},
-    }
+    if kind == "card":
+        details = {"reference_status": "pending", "reference_type": "acquirer_reference_number", "type": "refund"}
+        return {"type": "card", "card": details}
+    return {"type": kind, kind: {}} if kind in stripe.Refund.DestinationDetails.__annotations__ else {"type": kind}

@@ -19,6 +19,8 @@ TYPES: dict[str, type[stripe.StripeObject]] = {
     "payment_method": stripe.PaymentMethod,
     "charge": stripe.Charge,
     "refund": stripe.Refund,
+    "dispute": stripe.Dispute,
+    "balance_transaction": stripe.BalanceTransaction,
     "event": stripe.Event,
     "item": stripe.LineItem,
     "price": stripe.Price,

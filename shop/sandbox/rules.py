@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from shop.sandbox.currencies import LARGEST_CHARGE, SMALLEST_CHARGE, SUPPORTED, THREE_DECIMAL, written
+from shop.sandbox.metadata import check_metadata
 from shop.sandbox.refusals import Refusal, missing_parameter, not_played, too_many
 
 Params = dict[str, Any]
@@ -58,26 +59,6 @@ def check_expiry(params: Params, now: int) -> None:
         raise Refusal(
             "The `expires_at` timestamp must be less than 24 hours from Checkout Session creation.", param="expires_at"
         )
-
-
-def check_metadata(metadata: Any, path: str) -> None:
-    """At most 50 keys of at most 40 characters, with values of at most 500."""
-    if not metadata:
-        return
-    if len(metadata) > 50:
-        raise Refusal(f"You can have up to 50 metadata keys, but you passed in {len(metadata)}.", param=path)
-    for key, value in metadata.items():
-        if len(key) > 40:
-            message = (
-                f"Metadata keys can have up to 40 characters, but you passed in a key that is {len(key)} characters."
-            )
-            raise Refusal(f"{message} Invalid key: {key}", param=path)
-        if len(value) > 500:
-            message = (
-                f"Metadata values can have up to 500 characters, but you passed in a value that is {len(value)} "
-                f"characters. Invalid value: {value}"
-            )
-            raise Refusal(message, param=f"{path}[{key}]")
 
 
 def check_url(url: str | None, path: str) -> None:

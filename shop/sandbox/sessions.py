@@ -1,9 +1,9 @@
 """Checkout Sessions: made, read, changed, expired."""
 
 import secrets
-from typing import Any
 
 from shop.sandbox import events, rules
+from shop.sandbox.metadata import change_metadata, stored_metadata
 from shop.sandbox.refusals import Body, Refusal, not_played
 from shop.sandbox.resources import completed
 from shop.sandbox.store import Transaction
@@ -41,7 +41,7 @@ def create(tx: Transaction, params: Body, *, public_url: str, business_name: str
             "expires_at": expires_at,
             "invoice_creation": _no_invoice(),
             "livemode": False,
-            "metadata": _stored_metadata(params.get("metadata")),
+            "metadata": stored_metadata(params.get("metadata")),
             "mode": "payment",
             "payment_method_collection": "if_required",
             "payment_method_options": {"card": {"request_three_d_secure": "automatic"}},
@@ -71,9 +71,7 @@ def update(tx: Transaction, key: str, params: Body) -> Body:
     for name in params:
         if name not in ("metadata", "expand"):
             raise not_played(name)
-    rules.check_metadata(params.get("metadata"), "metadata")
-    if "metadata" in params:
-        session["metadata"] = merged_metadata(session["metadata"], params["metadata"])
+    change_metadata(session, params)
     return tx.update(session)
 
 
@@ -132,13 +130,6 @@ def priced(tx: Transaction, session: Body, subtotal: int, option: Body | None) -
             "total_details": {"amount_discount": 0, "amount_shipping": shipping, "amount_tax": 0},
         }
     )
-
-
-def merged_metadata(before: Body, change: Any) -> Body:
-    """Stripe's way of changing metadata: given keys are set, empty ones removed, the empty string removes all."""
-    if change == "":
-        return {}
-    return {key: value for key, value in (before | change).items() if value != ""}
 
 
 DEBIT_OF = {
@@ -212,10 +203,6 @@ def _no_invoice() -> Body:
     return {"enabled": False, "invoice_data": {"metadata": {}}}
 
 
-def _stored_metadata(metadata: Body | None) -> Body:
-    return {key: value for key, value in (metadata or {}).items() if value != ""}
-
-
 def _line_item(tx: Transaction, line: Body) -> Body:
     data, currency = line["price_data"], line["price_data"]["currency"].lower()
     about = data["product_data"]
@@ -230,7 +217,7 @@ def _line_item(tx: Transaction, line: Body) -> Body:
                 "images": about.get("images", []),
                 "livemode": False,
                 "marketing_features": [],
-                "metadata": _stored_metadata(about.get("metadata")),
+                "metadata": stored_metadata(about.get("metadata")),
                 "name": about["name"],
                 "type": "service",
                 "updated": tx.now,
@@ -266,7 +253,7 @@ def _line_item(tx: Transaction, line: Body) -> Body:
         "amount_total": amount,
         "currency": currency,
         "description": about["name"],
-        "metadata": _stored_metadata(line.get("metadata")),
+        "metadata": stored_metadata(line.get("metadata")),
         "price": price,
         "quantity": line["quantity"],
     }
@@ -286,7 +273,7 @@ def _shipping_option(tx: Transaction, rate: Body) -> Body:
                 "display_name": rate["display_name"],
                 "fixed_amount": fixed,
                 "livemode": False,
-                "metadata": _stored_metadata(rate.get("metadata")),
+                "metadata": stored_metadata(rate.get("metadata")),
                 "tax_behavior": rate.get("tax_behavior", "unspecified"),
                 "tax_code": rate.get("tax_code"),
                 "type": "fixed_amount",

@@ -23,6 +23,8 @@ CREATE TABLE IF NOT EXISTS objects (
 CREATE INDEX IF NOT EXISTS objects_in_order ON objects (object, seq);
 CREATE INDEX IF NOT EXISTS objects_by_intent ON objects (object, json_extract(body, '$.payment_intent'));
 CREATE INDEX IF NOT EXISTS objects_by_status ON objects (object, json_extract(body, '$.status'));
+CREATE INDEX IF NOT EXISTS objects_by_charge ON objects (object, json_extract(body, '$.charge'));
+CREATE INDEX IF NOT EXISTS objects_due ON objects (object, json_extract(private, '$.deadline'));
 CREATE TABLE IF NOT EXISTS idempotency_keys (
     key TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, request TEXT NOT NULL, status INTEGER, body TEXT,
     first_used REAL NOT NULL);
@@ -86,6 +88,17 @@ class Transaction:
         if body is None:
             raise no_such(kind, key, param)
         return body
+
+    def of_charge(self, kind: str, charge_id: str) -> list[Body]:
+        """A charge's refunds or disputes, newest first."""
+        query = "SELECT body FROM objects WHERE object = ? AND json_extract(body, '$.charge') = ? ORDER BY seq DESC"
+        return [json.loads(body) for (body,) in self.rows(query, (kind, charge_id))]
+
+    def due(self, kind: str) -> list[str]:
+        """The ids of what should have happened by now, by the sandbox's clock: the earliest deadline first."""
+        deadline = "json_extract(private, '$.deadline')"
+        query = f"SELECT id FROM objects WHERE object = ? AND {deadline} <= ? ORDER BY {deadline}, seq"  # noqa: S608
+        return [key for (key,) in self.rows(query, (kind, self.due_clock))]
 
     def private(self, key: str) -> Body:
         """What the local Stripe itself remembers about an object and never sends."""

@@ -195,14 +195,6 @@ def test_a_picked_card_that_is_declined_is_told_beside_the_picker_and_nothing_is
     assert buyer.send(test_card="4242424242424242").status_code == 303
 
 
-@pytest.mark.parametrize(
-    "card", ["4000000000000259", "4000000000002685", "4000000000001976", "4000000000007726", "4000000000005126"]
-)
-def test_a_test_card_that_is_not_played_says_so_instead_of_paying(buyer: Buyer, card: str) -> None:
-    assert buyer.send(**(BUYER | {"number": card})).status_code == 422
-    assert "The local Stripe does not play this test card yet." in buyer.page.text
-
-
 def test_a_state_that_belongs_to_another_country_is_left_out(buyer: Buyer, local: RunningSandbox) -> None:
     assert buyer.send(**(BUYER | {"state": "NY"})).status_code == 303
     session = local.control.session(key_of(buyer))
