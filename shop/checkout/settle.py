@@ -5,22 +5,20 @@ Called by the webhook, the return page, the sweep and a newer checkout, in any o
 
 from dataclasses import dataclass
 
-import structlog
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from shop.cart.lines import source_key, take_out
 from shop.catalog import stock
+from shop.checkout.alerts import raise_flag
 from shop.checkout.params import offered_shipping
 from shop.checkout.release import pieces_of, release_stock
 from shop.errors import OutOfStock
 from shop.mail.outbox import post
-from shop.orders.facts import flag, record
+from shop.orders.facts import record
 from shop.orders.models import Order, OrderLine
 from shop.payments.gateway import CheckoutSession
 from shop.payments.models import PaymentAttempt
-
-log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +45,10 @@ def settle(session: Session, told: CheckoutSession, source: str, *, async_failed
         attempt.session_id = told.id
         attempt.session_url = attempt.session_url or told.url
     elif attempt.session_id != told.id:
-        changed = flag(session, order, f"another session ({told.id}) claims this order", source)
+        changed = raise_flag(session, order, f"another session ({told.id}) claims this order", source)
         return Settled(order.id, changed, "not the session of this order")
     if told.livemode != order.livemode:
-        changed = flag(session, order, "paid in the wrong mode (test and live do not match)", source)
+        changed = raise_flag(session, order, "paid in the wrong mode (test and live do not match)", source)
         return Settled(order.id, changed, "livemode does not match")
     if told.status == "expired":
         return _expired(session, order, source)
@@ -115,9 +113,7 @@ def _paid(session: Session, order: Order, attempt: PaymentAttempt, told: Checkou
         return Settled(order.id, changed=False, reason="paid already")
     wrong = _mismatch(order, attempt, told)
     if wrong:
-        changed = flag(session, order, wrong, source)
-        if changed:
-            log.error("payment_mismatch", order=order.number, reason=wrong)
+        changed = raise_flag(session, order, wrong, source)
         return Settled(order.id, changed, wrong)
     order.shipping_minor = told.shipping_minor
     order.shipping_method = offered_shipping(attempt.params).get(told.shipping_minor, "")
@@ -157,7 +153,7 @@ def _hand_over_stock(session: Session, order: Order, source: str) -> None:
                 stock.reserve(session, pieces)
         except OutOfStock as refusal:
             order.stock_state = "owed"
-            flag(session, order, f"paid for what is gone: {refusal}", source)
+            raise_flag(session, order, f"paid for what is gone: {refusal}", source)
             return
         order.stock_state = "reserved"
     if order.stock_state == "reserved":

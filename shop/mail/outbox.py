@@ -8,7 +8,9 @@ from sqlalchemy.orm import Session
 from shop.db import insert_once
 from shop.mail.models import OutboxMessage
 
-KINDS = frozenset({"receipt", "payment_failed", "shipped", "staff_attention"})
+KINDS = frozenset(
+    {"receipt", "payment_failed", "shipped", "refunded", "order_needs_you", "staff_attention", "staff_dispute"}
+)
 LONGEST_ADDRESS = 320  # 64 before the @, 255 after it: RFC 5321, 4.5.3.1
 
 
@@ -24,7 +26,7 @@ def post(
 
     In the caller's transaction, never committed here: a message exists exactly when what it tells of has happened.
     `kind` is one of KINDS. `context` holds what the order itself cannot tell at the time of sending: a `reason`, for
-    payment_failed and staff_attention. Lines, amounts and parcels are read then, through `order_id`.
+    payment_failed and staff_attention, or the `amount_minor` of a refund. Lines, amounts and parcels are read then, through `order_id`.
 
     A recipient that no mail can reach (empty, too long, with a line break in it) is no reason to undo a payment: the
     message is written down as failed, for staff to see. Raises ValueError for an unknown kind or a malformed key.
