@@ -108,8 +108,7 @@ def money_disagreements(
     ours = {order.payment_intent: order for order in session.scalars(select(Order)) if order.payment_intent}
     rows = {row.stripe_id: row for row in session.scalars(select(Refund)) if row.stripe_id}
     at_stripe = {told["id"]: told for told in refunds if told["payment_intent"] in ours}
-    for key in rows.keys() - at_stripe.keys():
-        wrong.append(f"{key}: a refund that Stripe does not have")
+    wrong += [f"{key}: a refund that Stripe does not have" for key in rows.keys() - at_stripe.keys()]
     for key, told in at_stripe.items():
         row = rows.get(key)
         if row is None:
@@ -122,8 +121,7 @@ def money_disagreements(
             wrong.append(f"{key}: {row.status}, Stripe says {told['status']}")
     kept = {row.stripe_id: row for row in session.scalars(select(Dispute))}
     known = {told["id"]: told for told in disputes if told["payment_intent"] in ours}
-    for key in kept.keys() - known.keys():
-        wrong.append(f"{key}: a dispute that Stripe does not have")
+    wrong += [f"{key}: a dispute that Stripe does not have" for key in kept.keys() - known.keys()]
     for key, told in known.items():
         dispute = kept.get(key)
         if dispute is None:
