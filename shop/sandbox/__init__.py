@@ -2,10 +2,13 @@
 
     settings      what it needs to know           server        run it, or run it inside a test
     app           the Flask app, wired            account       one account: store, clock, deliveries, faults
-    api           every API call's way through    contract      requests against the SDK's parameter types
-    rules         what Stripe asks beyond types   resources     answers against the SDK's resource types
-    sessions, payments, charges, refunds          what happens, with the events it makes
-    page, forms   the hosted payment page         cards         Stripe's test cards
+    api           every API call's way through    routes        its endpoints
+    contract      requests against the SDK's parameter types, resources: answers against its resource types
+    rules, line_rules, texts, metadata            what Stripe asks beyond types
+    sessions, lines, products                     what is sold, and on which page
+    payments, charges, refunds, disputes, balance what happens to the money, with the events it makes
+    due           what time alone does            cards         Stripe's test cards
+    page, forms   the hosted payment page
     events, delivery                              webhooks, signed, repeated until somebody answers 2xx
     control       what a test or a demo may do to it that a buyer or a shop cannot
 

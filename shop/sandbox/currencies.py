@@ -1,5 +1,7 @@
 """The currencies of docs.stripe.com/currencies: their smallest units, smallest charges, and how to write them."""
 
+from shop.sandbox.refusals import Refusal
+
 
 def _codes(listed: str) -> frozenset[str]:
     return frozenset(listed.split())
@@ -28,6 +30,23 @@ _SIGNS |= {"nzd": "NZ$", "hkd": "HK$", "inr": "₹", "myr": "RM", "php": "₱", 
 
 def decimals(currency: str) -> int:
     return 0 if currency in ZERO_DECIMAL else 3 if currency in THREE_DECIMAL else 2
+
+
+def check_currency(currency: str, path: str) -> str:
+    """The currency in lower case. Raises Refusal for one that Stripe does not take."""
+    lower = currency.lower()
+    if lower not in SUPPORTED:
+        listed = ", ".join(sorted(SUPPORTED))
+        raise Refusal(f"Invalid currency: {lower}. Stripe currently supports these currencies: {listed}", param=path)
+    return lower
+
+
+def check_unit_amount(amount: int, currency: str, path: str) -> None:
+    """Raises Refusal for what cannot be charged: less than nothing, or thousandths where Stripe takes hundredths."""
+    if amount < 0:
+        raise Refusal("Invalid non-negative integer", code="parameter_invalid_integer", param=path)
+    if currency in THREE_DECIMAL and amount % 10:
+        raise Refusal(f"Amounts in {currency} must have a last digit of 0: {amount}", param=path)
 
 
 def written(amount: int, currency: str) -> str:

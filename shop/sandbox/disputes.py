@@ -105,12 +105,12 @@ def update(tx: Transaction, key: str, params: Body) -> Body:
 
 
 def close(tx: Transaction, key: str) -> Body:
-    """The shop gives in: lost, for good. Raises Refusal for a dispute that does not wait for the shop."""
+    """The shop gives in: lost for good, or closed if it was an inquiry. Raises Refusal when it is not the shop's turn."""
     dispute = tx.get(KIND, key, "dispute")
     if dispute["status"] not in evidence.ANSWERED:
         message = f"This dispute has a status of {dispute['status']}: it cannot be closed any more."
         raise Refusal(message, param="dispute", executed=True)
-    return settle(tx, key, won=False)
+    return _end(tx, dispute, "warning_closed" if dispute["status"] == "warning_needs_response" else "lost")
 
 
 def settle(tx: Transaction, key: str, *, won: bool, may_appeal: bool = False) -> Body:

@@ -11,7 +11,7 @@ from shop.sandbox import addresses, cards
 from shop.sandbox.cards import Decline, Means
 from shop.sandbox.payments import Address, Buyer
 from shop.sandbox.refusals import Body
-from shop.sandbox.rules import EMAIL
+from shop.sandbox.texts import EMAIL
 
 TEST_BUYER = {
     "email": "reader@example.com",

@@ -26,6 +26,8 @@ FILTERS: dict[str, dict[str, str]] = {
         "type": "$.type",
     },
     "event": {"type": "$.type"},
+    "product": {"active": "$.active", "shippable": "$.shippable", "url": "$.url"},
+    "price": {"active": "$.active", "currency": "$.currency", "product": "$.product", "type": "$.type"},
 }
 
 
@@ -55,6 +57,10 @@ def of_kind(tx: Transaction, kind: str, params: Body, url: str) -> Page:
     if kinds := params.get("types"):
         conditions.append(f"json_extract(body, '$.type') IN ({', '.join('?' * len(kinds))})")
         values += kinds
+    for name, path in (("ids", "$.id"), ("lookup_keys", "$.lookup_key")):
+        if name in params:
+            conditions.append(f"json_extract(body, '{path}') IN ({', '.join('?' * len(params[name]))})")
+            values += params[name]
     if "delivery_success" in params:
         owed = "id IN (SELECT event FROM deliveries WHERE state <> 'delivered')"
         conditions.append(f"NOT {owed}" if params["delivery_success"] else owed)

@@ -16,8 +16,8 @@ from shop.sandbox.currencies import written
 from shop.sandbox.forms import PaymentForm, test_buyer
 from shop.sandbox.payments import NotOpen, Outcome
 from shop.sandbox.refusals import Body, Refusal
-from shop.sandbox.rules import ascii_host
 from shop.sandbox.store import Transaction
+from shop.sandbox.texts import ascii_host
 
 bp = Blueprint("page", __name__)
 

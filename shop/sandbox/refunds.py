@@ -10,8 +10,8 @@ from shop.sandbox.currencies import written
 from shop.sandbox.metadata import change_metadata, check_metadata, stored_metadata
 from shop.sandbox.refusals import Body, Refusal, not_played
 from shop.sandbox.resources import completed
-from shop.sandbox.rules import EMAIL
 from shop.sandbox.store import Transaction
+from shop.sandbox.texts import EMAIL
 
 KIND = "refund"
 DAY = 24 * 60 * 60

@@ -7,7 +7,7 @@ from stripe import params as p
 from stripe.params import checkout as c
 from stripe.params import test_helpers
 
-from shop.sandbox import balance, disputes, events, lists, refunds, sessions
+from shop.sandbox import balance, disputes, events, lists, products, refunds, sessions
 from shop.sandbox.refusals import Body
 from shop.sandbox.settings import SandboxSettings
 from shop.sandbox.store import Transaction
@@ -26,7 +26,7 @@ class Route:
 
 
 def routes(settings: SandboxSettings) -> list[Route]:
-    return [*_of_sessions(settings), *_of_payments(), *_of_money_back(), *_of_events()]
+    return [*_of_sessions(settings), *_of_goods(), *_of_payments(), *_of_money_back(), *_of_events()]
 
 
 def _of_sessions(settings: SandboxSettings) -> list[Route]:
@@ -41,6 +41,20 @@ def _of_sessions(settings: SandboxSettings) -> list[Route]:
         Route("POST", f"{url}/<key>", c.SessionUpdateParams, lambda tx, given, key: sessions.update(tx, key, given)),
         Route("POST", f"{url}/<key>/expire", c.SessionExpireParams, lambda tx, _, key: sessions.expire(tx, key)),
         Route("GET", f"{url}/<key>/line_items", c.SessionListLineItemsParams, _line_items),
+    ]
+
+
+def _of_goods() -> list[Route]:
+    product, price = "/v1/products", "/v1/prices"
+    return [
+        Route("POST", product, p.ProductCreateParams, lambda tx, given, _: products.create_product(tx, given)),
+        *_readable("product", p.ProductRetrieveParams, p.ProductListParams, "id"),
+        Route(
+            "POST", f"{product}/<key>", p.ProductUpdateParams, lambda tx, v, key: products.update_product(tx, key, v)
+        ),
+        Route("POST", price, p.PriceCreateParams, lambda tx, given, _: products.create_price(tx, given)),
+        *_readable("price", p.PriceRetrieveParams, p.PriceListParams),
+        Route("POST", f"{price}/<key>", p.PriceUpdateParams, lambda tx, v, key: products.update_price(tx, key, v)),
     ]
 
 

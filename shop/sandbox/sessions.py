@@ -2,7 +2,7 @@
 
 import secrets
 
-from shop.sandbox import events, rules
+from shop.sandbox import events, lines, rules
 from shop.sandbox.metadata import change_metadata, stored_metadata
 from shop.sandbox.refusals import Body, Refusal, not_played
 from shop.sandbox.resources import completed
@@ -14,11 +14,12 @@ DAY = 24 * 60 * 60
 
 def create(tx: Transaction, params: Body, *, public_url: str, business_name: str) -> Body:
     """A new open session. Raises Refusal for whatever Stripe would refuse."""
+    params = lines.with_what_they_name(tx, params)
     rules.check_session(params)
     rules.check_expiry(params, tx.now)
-    currency = params["line_items"][0]["price_data"]["currency"].lower()
-    items = [_line_item(tx, line) for line in params["line_items"]]
-    options = [_shipping_option(tx, option["shipping_rate_data"]) for option in params.get("shipping_options") or []]
+    currency = lines.currency_of(params["line_items"][0])
+    items = [lines.make_line(tx, line) for line in params["line_items"]]
+    options = [lines.make_shipping_option(tx, option) for option in params.get("shipping_options") or []]
     key = tx.new_id("cs_test_a1", 56)
     expires_at = params.get("expires_at", tx.now + DAY)
     subtotal = sum(item["amount_total"] for item in items)
@@ -201,86 +202,6 @@ def _known_customer(params: Body) -> Body | None:
 
 def _no_invoice() -> Body:
     return {"enabled": False, "invoice_data": {"metadata": {}}}
-
-
-def _line_item(tx: Transaction, line: Body) -> Body:
-    data, currency = line["price_data"], line["price_data"]["currency"].lower()
-    about = data["product_data"]
-    product = tx.insert(
-        completed(
-            {
-                **{name: about.get(name) for name in ("description", "tax_code", "unit_label")},
-                "id": tx.new_id("prod_", 14),
-                "object": "product",
-                "active": False,
-                "created": tx.now,
-                "images": about.get("images", []),
-                "livemode": False,
-                "marketing_features": [],
-                "metadata": stored_metadata(about.get("metadata")),
-                "name": about["name"],
-                "type": "service",
-                "updated": tx.now,
-            }
-        )
-    )
-    price = tx.insert(
-        completed(
-            {
-                "id": tx.new_id("price_"),
-                "object": "price",
-                "active": False,
-                "billing_scheme": "per_unit",
-                "created": tx.now,
-                "currency": currency,
-                "livemode": False,
-                "metadata": {},
-                "product": product["id"],
-                "tax_behavior": data.get("tax_behavior", "unspecified"),
-                "type": "one_time",
-                "unit_amount": data["unit_amount"],
-                "unit_amount_decimal": str(data["unit_amount"]),
-            }
-        )
-    )
-    amount = data["unit_amount"] * line["quantity"]
-    item = {
-        "id": tx.new_id("li_"),
-        "object": "item",
-        "amount_discount": 0,
-        "amount_subtotal": amount,
-        "amount_tax": 0,
-        "amount_total": amount,
-        "currency": currency,
-        "description": about["name"],
-        "metadata": stored_metadata(line.get("metadata")),
-        "price": price,
-        "quantity": line["quantity"],
-    }
-    return completed(item)
-
-
-def _shipping_option(tx: Transaction, rate: Body) -> Body:
-    fixed = rate["fixed_amount"] | {"currency": rate["fixed_amount"]["currency"].lower()}
-    made = tx.insert(
-        completed(
-            {
-                "id": tx.new_id("shr_"),
-                "object": "shipping_rate",
-                "active": False,
-                "created": tx.now,
-                "delivery_estimate": rate.get("delivery_estimate"),
-                "display_name": rate["display_name"],
-                "fixed_amount": fixed,
-                "livemode": False,
-                "metadata": stored_metadata(rate.get("metadata")),
-                "tax_behavior": rate.get("tax_behavior", "unspecified"),
-                "tax_code": rate.get("tax_code"),
-                "type": "fixed_amount",
-            }
-        )
-    )
-    return {"shipping_amount": fixed["amount"], "shipping_rate": made["id"]}
 
 
 def _cancel_intent(tx: Transaction, session: Body) -> None:

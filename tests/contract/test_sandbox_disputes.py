@@ -177,6 +177,14 @@ def test_a_shop_may_give_in_once(api: stripe.StripeClient, local: RunningSandbox
         api.v1.disputes.close(dispute.id)
 
 
+def test_giving_in_to_an_inquiry_closes_it_and_takes_nothing(
+    api: stripe.StripeClient, local: RunningSandbox, disputed: Disputing
+) -> None:
+    closed = api.v1.disputes.close(disputed(INQUIRY).id)
+    assert (closed.status, closed.balance_transactions) == ("warning_closed", [])
+    assert told(local)[-1] == "charge.dispute.closed"
+
+
 def test_an_unanswered_dispute_is_lost_when_its_time_has_passed(
     api: stripe.StripeClient, local: RunningSandbox, disputed: Disputing
 ) -> None:
