@@ -13,7 +13,7 @@ class Account:
     def __init__(self, settings: SandboxSettings) -> None:
         self.settings = settings
         self.store = Store(settings.database, settings.seed)
-        self.faults = Faults(settings.hang_seconds)
+        self.faults = Faults(self.store, settings.hang_seconds)
         self.deliveries = Deliveries(self.store, settings, self.expire_due)
 
     def expire_due(self) -> None:
@@ -26,6 +26,6 @@ class Account:
 
     def close(self) -> None:
         """Ends the threads, then the store. What is still owed is delivered after the next start."""
-        self.faults.clear()
+        self.faults.stop()
         self.deliveries.stop()
         self.store.close()

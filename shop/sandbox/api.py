@@ -11,12 +11,12 @@ import stripe
 from flask import Flask, Response, request
 from werkzeug.exceptions import InternalServerError, RequestEntityTooLarge
 
-from shop.sandbox import expansion, idempotency, lists
+from shop.sandbox import expansion, idempotency, lists, versions
 from shop.sandbox.account import Account
 from shop.sandbox.contract import held_against
 from shop.sandbox.refusals import Body, Refusal, unauthenticated
 from shop.sandbox.routes import Route, routes
-from shop.sandbox.store import Origin
+from shop.sandbox.store import Origin, Transaction
 from shop.sandbox.strangers import sent_by_another_page
 from shop.sandbox.wire import Tree, decoded
 
@@ -32,7 +32,8 @@ def install(app: Flask, account: Account) -> None:
     for route in routes(account.settings):
         name = f"{route.method} {route.path}"
         app.add_url_rule(route.path, name, _view(route, account), methods=[route.method])
-    app.add_url_rule("/v1/<path:rest>", "unknown", _unknown(account), methods=_METHODS)
+    for version in ("v1", "v2"):
+        app.add_url_rule(f"/{version}/<path:rest>", f"unknown {version}", _unknown(account), methods=_METHODS)
 
 
 def _view(route: Route, account: Account) -> Callable[..., Response]:
@@ -45,7 +46,7 @@ def _view(route: Route, account: Account) -> Callable[..., Response]:
 def _unknown(account: Account) -> Callable[..., Response]:
     def answer(rest: str) -> Response:
         def refuse(_: "_Call") -> tuple[int, Body]:
-            raise Refusal(f"Unrecognized request URL ({request.method}: /v1/{rest}).", status=404)
+            raise Refusal(f"Unrecognized request URL ({request.method}: {request.path}).", status=404)
 
         return _answered(account, refuse)
 
@@ -69,7 +70,7 @@ def _no_answer(_: HungUp) -> Response:
 
 def _failed(failure: InternalServerError) -> Response:
     """A mistake of the local Stripe itself, in the shape that the SDK can read; Flask has logged it."""
-    if not request.path.startswith("/v1/"):
+    if not request.path.startswith(("/v1/", "/v2/")):
         return Response("The local Stripe made a mistake; its log says more.", 500, content_type="text/plain")
     body = Refusal("The local Stripe made a mistake; its log says more.", status=500, kind="api_error").body()
     return Response(json.dumps(body), 500, content_type="application/json")
@@ -85,6 +86,8 @@ class _Call:
     """The request that a replayed answer was first given to."""
     lose_answer: bool = False
     hold_answer: bool = False
+    failure: Refusal | None = None
+    """What the work is answered with instead of being done, so that the key keeps it."""
 
 
 def _answered(account: Account, work: Callable[[_Call], tuple[int, Body]]) -> Response:
@@ -108,16 +111,16 @@ def _answered(account: Account, work: Callable[[_Call], tuple[int, Body]]) -> Re
 
 
 def _carried_out(route: Route, account: Account, call: _Call, key: str) -> tuple[int, Body]:
-    tree = _parameters()
+    tree = versions.as_sent_today(versions.named(request.headers.get("Stripe-Version")), request.path, _parameters())
     if call.key is None:
-        return 200, _work(route, account, call, key, tree)
+        return _work(route, account, call, key, tree)
     print_ = idempotency.fingerprint(request.method, request.path, tree)
     kept = idempotency.begin(account.store, call.key, print_, call.request_id)
     if kept is not None:
         call.first_request = kept.request_id
         return kept.status, kept.body
     try:
-        body = _work(route, account, call, key, tree)
+        return _work(route, account, call, key, tree)
     except Refusal as refusal:
         if not refusal.executed:
             raise
@@ -126,7 +129,6 @@ def _carried_out(route: Route, account: Account, call: _Call, key: str) -> tuple
         return refusal.status, refusal.body()
     finally:
         idempotency.give_back(account.store, call.key)
-    return 200, body
 
 
 def _parameters() -> dict[str, Tree]:
@@ -144,34 +146,43 @@ def _parameters() -> dict[str, Tree]:
         raise Refusal("Invalid request: the parameters could not be read as a form in UTF-8.") from None
 
 
-def _work(route: Route, account: Account, call: _Call, key: str, tree: dict[str, Tree]) -> Body:
+def _work(route: Route, account: Account, call: _Call, key: str, tree: dict[str, Tree]) -> tuple[int, Body]:
     params = held_against(route.params, tree)
+    if call.failure:
+        raise call.failure
     with account.store.transaction(Origin(call.request_id, call.key)) as tx:
         result = route.act(tx, params, key)
-        body = result.body() if isinstance(result, lists.Page) else result
-        body = expansion.expanded(tx, body, params.get("expand", []))
+        status, body = _answer_of(tx, result, params.get("expand", []))
         if call.key is not None and not call.hold_answer:
-            idempotency.keep(tx, call.key, 200, body)
-    account.deliveries.wake()
+            idempotency.keep(tx, call.key, status, body)
+    account.deliveries.wake(call.request_id)
     if call.hold_answer:
         # The key stays "in progress" for as long as the answer is held back.
         account.faults.wait()
         call.hold_answer = False
         if call.key is not None:
             with account.store.transaction() as tx:
-                idempotency.keep(tx, call.key, 200, body)
-    return body
+                idempotency.keep(tx, call.key, status, body)
+    return status, body
+
+
+def _answer_of(tx: Transaction, result: Body | lists.Page | Refusal, expand: list[str]) -> tuple[int, Body]:
+    if isinstance(result, Refusal):
+        return result.status, result.body()
+    return 200, expansion.expanded(tx, result.body() if isinstance(result, lists.Page) else result, expand)
 
 
 def _fault(account: Account, call: _Call) -> None:
-    kind = account.faults.take()
+    kind = account.faults.take(request.method, request.path, str(request.url_rule))
     call.hold_answer = kind == "slow"
     call.lose_answer = kind == "drop_after"
     if kind == "429":
         message = "Request rate limit exceeded. You can learn more about rate limits here https://stripe.com/docs/rate-limits."
         raise Refusal(message, status=429, code="rate_limit")
+    unknown = Refusal("An unknown error occurred", status=500, kind="api_error", executed=True)
     if kind == "500":
-        raise Refusal("An unknown error occurred", status=500, kind="api_error")
+        raise unknown
+    call.failure = unknown if kind == "500_stored" else None
     if kind == "timeout":
         account.faults.wait()
         raise HungUp

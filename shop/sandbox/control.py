@@ -10,7 +10,7 @@ from typing import Any
 
 from flask import Blueprint, Response, current_app, jsonify, request
 
-from shop.sandbox import balance, disputes, events, lists, payments, refunds, sessions
+from shop.sandbox import balance, disputes, events, faults, lists, owed, payments, refunds, sessions
 from shop.sandbox.account import Account
 from shop.sandbox.cards import Decline, Means, recognised
 from shop.sandbox.forms import test_buyer
@@ -169,12 +169,16 @@ class Control:
     def deliveries(self, event_id: str | None = None) -> list[Body]:
         """Every delivery, oldest first, with its state and its attempts."""
         with self._account.store.transaction() as tx:
-            return events.deliveries_of(tx, event_id)
+            return owed.listed(tx, event_id)
+
+    def dropped(self) -> list[Body]:
+        """The deliveries that a fault has lost for good, oldest first."""
+        return [delivery for delivery in self.deliveries() if delivery["fault"] == "drop"]
 
     def resend(self, event_id: str) -> None:
         """Owes one more delivery of an event, whatever became of the others."""
         with self._account.store.transaction() as tx:
-            events.owe_delivery(tx, tx.get("event", event_id))
+            owed.owe(tx, tx.get("event", event_id), faulty=False)
         self._account.deliveries.wake()
 
     def hold_deliveries(self) -> None:
@@ -188,9 +192,40 @@ class Control:
         """Attempts each owed delivery once, oldest first, and returns how many when all have been answered."""
         return self._account.deliveries.deliver_now()
 
-    def fail_next(self, n: int = 1, kind: str = "500") -> None:
-        """The next `n` API calls go wrong; the kinds are those of `faults.KINDS`."""
-        self._account.faults.plan(n, kind)
+    def fail_next(self, n: int = 1, kind: str = "500", method: str = "*", path: str = "*") -> None:
+        """The next `n` API calls go wrong; the kinds are those of `faults.KINDS`. With `method` and `path` the next of
+        those alone: `POST` and `/v1/refunds`, or `/v1/checkout/sessions/*/expire`."""
+        with self._account.store.transaction() as tx:
+            faults.plan(tx, faults.CALL, kind, n, f"{method} {path}")
+
+    def fault_deliveries(self, kind: str, n: int = 1, type: str = "*") -> None:  # noqa: A002
+        """The next `n` deliveries go wrong, or the next of events of a `type` such as `charge.*`; the kinds are those of
+        `faults.DELIVERY_KINDS`."""
+        with self._account.store.transaction() as tx:
+            faults.plan(tx, faults.DELIVERY, kind, n, type)
+
+    def chaos(self, seed: int, rates: dict[str, float] | None = None) -> None:
+        """Until `calm` faults are drawn under a seed for calls and deliveries: `rates` says of each kind how large a
+        share; `faults.MILD` unless given."""
+        with self._account.store.transaction() as tx:
+            faults.chaos(tx, seed, faults.MILD if rates is None else rates)
+
+    def calm(self) -> int:
+        """Ends chaos and every planned fault, lets go what hangs or is held, and delivers all that is owed, rightly.
+
+        What was dropped stays lost. Returns how many attempts it took.
+        """
+        with self._account.store.transaction() as tx:
+            faults.clear(tx)
+            owed.forgive(tx)
+        self._account.faults.release()
+        self._account.deliveries.release()
+        return self._account.deliveries.deliver_all()
+
+    def faults(self) -> Body:
+        """What is planned, and the chaos that is on."""
+        with self._account.store.transaction() as tx:
+            return faults.expected(tx)
 
     def waiting_calls(self) -> int:
         """How many API calls hang at this moment."""
@@ -201,12 +236,23 @@ class Control:
         self._account.faults.release()
 
     def clear_faults(self) -> None:
-        self._account.faults.clear()
+        """Forgets what is planned, ends chaos, and lets every call go on that hangs."""
+        with self._account.store.transaction() as tx:
+            faults.clear(tx)
+        self._account.faults.release()
 
     def set_webhook(self, url: str, secret: str) -> None:
         """Where events go from now on; an empty `url` for nowhere. Raises ValueError for an address that is none."""
         self._account.deliveries.set_endpoint(url, secret)
         self._account.deliveries.wake()
+
+    def roll_secret(self, new: str, *, keep_old: bool = True) -> None:
+        """The endpoint gets a new secret. While the old one is kept, both sign, as at Stripe for a day at most.
+
+        Raises ValueError for an empty secret.
+        """
+        endpoint = self._account.deliveries.endpoint
+        self._account.deliveries.set_endpoint(endpoint.url, new, *(endpoint.secrets[:1] if keep_old else ()))
 
 
 _ADDRESS = ("country", "line1", "line2", "city", "state", "postal_code")

@@ -133,7 +133,7 @@ def _server(requests: _Bounded, host: str, port: int) -> ThreadedWSGIServer:
 
 
 def _stop(server: ThreadedWSGIServer, serving: threading.Thread, requests: _Bounded, account: Account) -> None:
-    account.faults.clear()
+    account.faults.stop()
     if serving.ident is not None:
         server.shutdown()
         serving.join()

@@ -26,6 +26,8 @@ class SandboxSettings:
     delivery_threads: int = 4
     hang_seconds: float = 30.0
     """How long a request hangs that was told to time out or to be answered slowly."""
+    delay_seconds: float = 5.0
+    """How late a delivery comes that was told to, by the sandbox's clock."""
 
     def __post_init__(self) -> None:
         for name, url in (("public_url", self.public_url), ("webhook_url", self.webhook_url)):

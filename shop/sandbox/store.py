@@ -31,12 +31,15 @@ CREATE TABLE IF NOT EXISTS idempotency_keys (
 CREATE TABLE IF NOT EXISTS deliveries (
     id INTEGER PRIMARY KEY AUTOINCREMENT, event TEXT NOT NULL, type TEXT NOT NULL, payload BLOB NOT NULL,
     state TEXT NOT NULL CHECK (state IN ('pending', 'sending', 'delivered', 'given_up')),
-    attempts INTEGER NOT NULL DEFAULT 0, due REAL NOT NULL);
+    attempts INTEGER NOT NULL DEFAULT 0, due REAL NOT NULL, fault TEXT);
 CREATE INDEX IF NOT EXISTS deliveries_due ON deliveries (state, due);
 CREATE INDEX IF NOT EXISTS deliveries_by_event ON deliveries (event);
 CREATE TABLE IF NOT EXISTS attempts (
     id INTEGER PRIMARY KEY AUTOINCREMENT, delivery INTEGER NOT NULL REFERENCES deliveries (id),
     at REAL NOT NULL, url TEXT NOT NULL, status INTEGER, error TEXT);
+CREATE TABLE IF NOT EXISTS planned_faults (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, scope TEXT NOT NULL, kind TEXT NOT NULL, pattern TEXT NOT NULL,
+    remaining INTEGER NOT NULL CHECK (remaining > 0));
 """
 
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -120,7 +123,7 @@ class Transaction:
     def remember(self, key: str, private: Body) -> None:
         self.sql.execute("UPDATE objects SET private = ? WHERE id = ?", (json.dumps(private), key))
 
-    def rows(self, query: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    def rows(self, query: str, values: tuple[Any, ...] | dict[str, Any] = ()) -> list[tuple[Any, ...]]:
         return self.sql.execute(query, values).fetchall()
 
 
@@ -134,6 +137,9 @@ class Store:
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA synchronous = NORMAL")
         self._connection.executescript(_SCHEMA)
+        if "fault" not in {column[1] for column in self._connection.execute("PRAGMA table_info(deliveries)")}:
+            # Made by a release that had no faults to choose.
+            self._connection.execute("ALTER TABLE deliveries ADD COLUMN fault TEXT")
         with self.transaction() as tx:
             if tx.meta("salt") is None:
                 tx.set_meta("salt", str(seed) if seed else secrets.token_hex(32))

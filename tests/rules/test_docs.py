@@ -27,7 +27,7 @@ from shop.fulfilment.rates import Rate, countries_served, rates_for
 from shop.orders.models import Order
 from shop.sandbox.cards import CARDS
 from shop.sandbox.control import Control
-from shop.sandbox.faults import KINDS as FAULTS
+from shop.sandbox.faults import DELIVERY_KINDS, KINDS
 from shop.staff.models import ROLES
 from shop.staff.permissions import PERMISSIONS
 from shop.web.assets import STATIC
@@ -177,12 +177,12 @@ def test_every_parameter_that_stripe_is_sent_is_listed() -> None:
 
 
 def test_the_test_cards_are_those_of_the_local_stripe() -> None:
-    rows = re.findall(r"^\| `(\d+)` \| (.+) \|$", section("docs/stripe.md", "Test cards"), re.MULTILINE)
+    rows = re.findall(r"^\| `(\d+)` \| (.+) \|$", section("docs/local-stripe.md", "Test cards"), re.MULTILINE)
     assert rows == [(card.number, card.label) for card in CARDS]
 
 
 def test_every_control_of_the_local_stripe_is_listed_with_its_arguments() -> None:
-    rows = re.findall(r"^\| `(\w+)` \|([^|]*)\|", section("docs/stripe.md", "Control"), re.MULTILINE)
+    rows = re.findall(r"^\| `(\w+)` \|([^|]*)\|", section("docs/local-stripe.md", "Control"), re.MULTILINE)
     controls = {
         name: [
             parameter.name
@@ -193,7 +193,8 @@ def test_every_control_of_the_local_stripe_is_listed_with_its_arguments() -> Non
         if not name.startswith("_")
     }
     assert {name: re.findall(r"`(\w+)`", arguments) for name, arguments in rows} == controls
-    assert tuple(first_cells(section("docs/stripe.md", "Faults"))) == FAULTS
+    assert tuple(first_cells(section("docs/local-stripe.md", "Faults"))) == KINDS
+    assert tuple(first_cells(section("docs/local-stripe.md", "Faults of deliveries"))) == DELIVERY_KINDS
 
 
 def test_the_attributes_are_those_that_the_loader_reads() -> None:

@@ -1,0 +1,149 @@
+"""What is owed to the shop: a row for each delivery of an event, from when it happened to when it was taken or given up."""
+
+import json
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from shop.sandbox import faults
+from shop.sandbox.refusals import Body
+from shop.sandbox.store import Transaction
+
+PATIENCE = 2.0
+"""Seconds that a delivery waits for the next one to overtake it, or for the call that it should come before."""
+
+# What has not been tried yet may wait on purpose. Of a swapped pair the second goes first, whatever became of it.
+_READY = f"""
+    due + CASE WHEN attempts > 0 THEN 0 WHEN fault = 'delay' THEN :delay
+               WHEN fault IN ('reorder', 'deliver_before_answer') THEN {PATIENCE} ELSE 0 END
+"""
+_OVERTAKEN = """
+    fault = 'reorder' AND EXISTS (SELECT 1 FROM deliveries AS later WHERE later.id > deliveries.id AND later.attempts > 0)
+"""
+_CLAIM = f"""
+    UPDATE deliveries SET state = 'sending'
+    WHERE state = 'pending' AND (:everything OR {_READY} <= :now OR ({_OVERTAKEN})) RETURNING id
+"""  # noqa: S608
+_NEXT = f"SELECT min({_READY}) FROM deliveries WHERE state = 'pending'"  # noqa: S608
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where events go. Each of the `secrets` signs: while one is rolled there are two."""
+
+    url: str
+    secrets: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One delivery that is about to be attempted."""
+
+    payload: bytes
+    attempts: int
+    fault: str | None
+
+
+def owe(tx: Transaction, event: Body, *, faulty: bool = True) -> None:
+    """Owes a delivery to the endpoint, if there is one; what is sent by hand is not `faulty`."""
+    if configured(tx) is None:
+        return
+    fault = faults.take(tx, faults.DELIVERY, event["type"]) if faulty else None
+    for _ in range(2 if fault == "duplicate" else 1):
+        tx.sql.execute(
+            "INSERT INTO deliveries (event, type, payload, state, due, fault) VALUES (?, ?, ?, ?, ?, ?)",
+            (
+                event["id"],
+                event["type"],
+                json.dumps(event, indent=2).encode(),
+                "given_up" if fault == "drop" else "pending",
+                tx.due_clock,
+                fault,
+            ),
+        )
+
+
+def configured(tx: Transaction) -> Endpoint | None:
+    """The endpoint that the settings or `set_webhook` gave."""
+    kept = json.loads(tx.meta("webhook") or "{}")
+    return Endpoint(kept["url"], tuple(kept["secrets"])) if kept.get("url") else None
+
+
+def configure(tx: Transaction, endpoint: Endpoint, given: list[str] | None = None) -> Endpoint:
+    """Keeps the endpoint. `given` is what the settings say at a start: if they say what they said before, what was set
+    since is not forgotten. Returns the one that counts."""
+    kept = json.loads(tx.meta("webhook") or "{}")
+    if given is not None and kept.get("given") == given:
+        return Endpoint(kept["url"], tuple(kept["secrets"]))
+    given = kept.get("given") if given is None else given
+    tx.set_meta("webhook", json.dumps({"given": given, "url": endpoint.url, "secrets": endpoint.secrets}))
+    return endpoint
+
+
+def claim(tx: Transaction, delay: float, *, everything: bool = False) -> list[int]:
+    """Takes what is due, or everything that is pending, to be attempted by the caller. Ids, oldest first."""
+    claimed = tx.rows(_CLAIM, {"everything": everything, "now": tx.due_clock, "delay": delay})
+    return sorted(delivery for (delivery,) in claimed)
+
+
+def claim_first(tx: Transaction, request: str | None) -> list[int]:
+    """Takes what is to be delivered before the call `request` is answered, or before a page is, if that is None."""
+    claimed = tx.rows(
+        "UPDATE deliveries SET state = 'sending' WHERE state = 'pending' AND fault = 'deliver_before_answer'"
+        " AND attempts = 0 AND (SELECT json_extract(body, '$.request.id') FROM objects WHERE id = event) IS ? RETURNING id",
+        (request,),
+    )
+    return sorted(delivery for (delivery,) in claimed)
+
+
+def next_due(tx: Transaction, delay: float) -> float | None:
+    """When the next pending delivery falls due by the sandbox's clock."""
+    ((due,),) = tx.rows(_NEXT, {"delay": delay})
+    return None if due is None else float(due)
+
+
+def count(tx: Transaction, state: str) -> int:
+    ((found,),) = tx.rows("SELECT count(*) FROM deliveries WHERE state = ?", (state,))
+    return int(found)
+
+
+def job(tx: Transaction, delivery: int) -> Job:
+    (row,) = tx.rows("SELECT payload, attempts, fault FROM deliveries WHERE id = ?", (delivery,))
+    return Job(*row)
+
+
+def note(
+    tx: Transaction, delivery: int, url: str, status: int | None, error: str | None, again_in: float | None
+) -> None:
+    """Writes down an attempt. One that failed is repeated `again_in` seconds, or given up if that is None."""
+    taken = status is not None and 200 <= status < 300
+    tx.sql.execute(
+        "INSERT INTO attempts (delivery, at, url, status, error) VALUES (?, ?, ?, ?, ?)",
+        (delivery, time.time(), url, status, error),
+    )
+    state = "delivered" if taken else "given_up" if again_in is None else "pending"
+    tx.sql.execute(
+        "UPDATE deliveries SET state = ?, attempts = attempts + 1, due = ? WHERE id = ?",
+        (state, tx.due_clock + (again_in or 0), delivery),
+    )
+
+
+def forgive(tx: Transaction) -> None:
+    """What is still owed is sent as it should be."""
+    tx.sql.execute("UPDATE deliveries SET fault = NULL WHERE state = 'pending' AND attempts = 0")
+
+
+def listed(tx: Transaction, event: str | None = None) -> list[dict[str, Any]]:
+    """Every delivery with its attempts, oldest first."""
+    deliveries: list[dict[str, Any]] = [
+        {"id": number, "event": of, "type": kind, "state": state, "due": due, "fault": fault, "attempts": []}
+        for number, of, kind, state, due, fault in tx.rows(
+            "SELECT id, event, type, state, due, fault FROM deliveries WHERE ?1 IS NULL OR event = ?1 ORDER BY id",
+            (event,),
+        )
+    ]
+    by_id = {delivery["id"]: delivery for delivery in deliveries}
+    for of, at, url, status, error in tx.rows("SELECT delivery, at, url, status, error FROM attempts ORDER BY id"):
+        if of in by_id:
+            by_id[of]["attempts"].append({"at": at, "url": url, "status": status, "error": error})
+    return deliveries
