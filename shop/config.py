@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from shop import crashing
 from shop.environment import (
     Country,
     Currency,
@@ -159,6 +160,7 @@ class Settings(BaseSettings):
             )
         if self.is_production:
             wrong += self._production()
+        wrong += filter(None, [crashing.refusal(production=self.is_production)])
         if wrong:
             raise ValueError("\n".join(wrong))
         return self

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from shop.checkout.release import cancel
 from shop.checkout.settle import settle
+from shop.crashing import die_at
 from shop.db import Database
 from shop.errors import PaymentRefused, PaymentUnavailable
 from shop.orders.models import Order
@@ -88,6 +89,7 @@ def close_attempt(database: Database, gateway: Gateway, order_id: int, source: s
     if session_id is None:
         return
     ended = gateway.expire_session(session_id)
+    die_at("close.expired")
     with database.transaction() as session:
         settle(session, ended, source)
 
@@ -101,6 +103,7 @@ def look_at_payment(database: Database, gateway: Gateway, order_id: int, source:
     if attempt.closed or attempt.session_id is None:
         return
     known = gateway.get_session(attempt.session_id)
+    die_at("return.told")
     with database.transaction() as session:
         settle(session, known, source)
 

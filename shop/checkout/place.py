@@ -21,6 +21,7 @@ from shop.checkout.closing import close_attempt, note_session
 from shop.checkout.params import MINIMUM_MINOR, session_params
 from shop.checkout.release import cancel
 from shop.config import Settings
+from shop.crashing import die_at
 from shop.db import Database, now
 from shop.errors import (
     AlreadyPaid,
@@ -72,6 +73,8 @@ def place(
     for _ in range(3):
         with database.transaction() as session:
             begun = _begin(session, gateway, settings, cart_id, country)
+            die_at("place.reserved")
+        die_at("place.stored")
         if begun.superseded is not None:
             _close_older(database, gateway, begun.superseded)
             continue
@@ -252,8 +255,10 @@ def _open(database: Database, gateway: Gateway, begun: _Begun) -> Placed | None:
             raise PaymentUnavailable from refusal
         cancel(database, begun.order_id, refusal.reason)
         raise
+    die_at("place.asked")
     with database.transaction() as session:
         payment_url = note_session(session, begun.attempt_id, opened)
+    die_at("place.opened")
     if payment_url is None:
         _stop_if_paid(database, begun.order_id)
         return None

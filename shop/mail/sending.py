@@ -18,6 +18,7 @@ import structlog
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from shop.crashing import die_at
 from shop.db import Database, changed_rows, now
 from shop.mail.messages import CannotWrite, Letter
 from shop.mail.models import OutboxMessage
@@ -74,6 +75,7 @@ def send_due(
             if letter.attempts > MOST_ATTEMPTS:
                 raise Refused("given up: every worker that took it stopped before it was sent")
             transport.deliver(letter, compose(letter))
+            die_at("mail.accepted")
         except (CannotWrite, Refused) as error:
             _give_up(database, letter, str(error))
             failed += 1

@@ -12,6 +12,7 @@ from sqlalchemy import or_, select
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from shop.crashing import die_at
 from shop.db import Database, insert_once, now
 from shop.errors import BadSignature, ShopError
 from shop.payments.models import PaymentAttempt, StripeEvent
@@ -100,6 +101,8 @@ def receive(database: Database, event: Any, body: bytes, apply: Callable[[Sessio
     try:
         with database.transaction() as session:
             verdict = _receive(session, event, body, apply)
+            die_at("webhook.applied")
+        die_at("webhook.committed")
     except (ShopError, SQLAlchemyError, ValueError, KeyError, TypeError, AttributeError) as error:
         _keep_failure(database, event, body, error)
         raise
@@ -148,6 +151,7 @@ def redacted(body: bytes) -> str:
 
 def _receive(session: Session, event: Any, body: bytes, apply: Callable[[Session, Any], Verdict]) -> Verdict:
     new = insert_once(session, StripeEvent, {**_row(event, body), "state": "ignored", "reason": "being applied"})
+    die_at("webhook.stored")
     row = session.scalars(
         select(StripeEvent)
         .where(StripeEvent.stripe_id == event["id"])
