@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from enum import Enum, auto
 
-from shop.sandbox import charges, disputes, events
+from shop.sandbox import charges, disputes, events, intents
 from shop.sandbox.cards import AUTHENTICATION_FAILED, BY_LAST4, Decline, Means
 from shop.sandbox.refusals import Body, Refusal
 from shop.sandbox.resources import completed
@@ -99,7 +99,7 @@ def settle_delayed(tx: Transaction, session_id: str, *, ok: bool) -> Body:
         raise Refusal("This Checkout Session is not waiting for a delayed payment.")
     if ok:
         charges.succeed(tx, charge["id"])
-        _succeed(tx, intent, charge["id"])
+        intents.succeed(tx, intent, charge["id"])
         session["payment_status"] = "paid"
         tx.update(session)
         events.record(tx, "checkout.session.async_payment_succeeded", session)
@@ -144,45 +144,13 @@ def _intent_of(tx: Transaction, session: Body, buyer: Buyer) -> Body:
     shipping = _shipping(session, buyer)
     if session["payment_intent"]:
         intent = tx.get("payment_intent", session["payment_intent"])
-        return tx.update(intent | {"amount": session["amount_total"], "shipping": shipping})
-    key = tx.new_id("pi_")
-    wanted = tx.private(session["id"])["payment_intent_data"]
-    described = {
-        name: wanted.get(name)
-        for name in (
-            "description",
-            "receipt_email",
-            "statement_descriptor",
-            "statement_descriptor_suffix",
-            "transfer_group",
-        )
-    }
-    intent = completed(
-        {
-            **described,
-            "id": key,
-            "object": "payment_intent",
-            "amount": session["amount_total"],
-            "amount_capturable": 0,
-            "amount_received": 0,
-            "capture_method": wanted.get("capture_method", "automatic_async"),
-            "client_secret": tx.new_id(key + "_secret_", 25),
-            "confirmation_method": "automatic",
-            "created": tx.now,
-            "currency": session["currency"],
-            "livemode": False,
-            "metadata": wanted.get("metadata", {}),
-            "payment_method_options": {"card": {"request_three_d_secure": "automatic"}},
-            "payment_method_types": session["payment_method_types"],
-            "shipping": shipping,
-            "status": "requires_payment_method",
-        }
-    )
-    tx.insert(intent, {"session": session["id"]})
+        return tx.update(intent | {"amount": session["amount_total"], "shipping": shipping or intent["shipping"]})
+    wanted = tx.private(session["id"])["payment_intent_data"] | ({"shipping": shipping} if shipping else {})
+    types, due = session["payment_method_types"], session["amount_total"]
+    intent = intents.begin(tx, wanted, amount=due, currency=session["currency"], types=types, session=session["id"])
     stored = tx.get(KIND, session["id"])
-    tx.update(stored | {"payment_intent": key})
-    session["payment_intent"] = key
-    events.record(tx, "payment_intent.created", intent)
+    tx.update(stored | {"payment_intent": intent["id"]})
+    session["payment_intent"] = intent["id"]
     return intent
 
 
@@ -234,16 +202,10 @@ def _settle(
         events.record(tx, "payment_intent.processing", intent)
         _complete(tx, session, buyer, intent["id"], "unpaid")
         return Outcome.PROCESSING
-    _succeed(tx, intent, made["id"])
+    intents.succeed(tx, intent, made["id"])
     _complete(tx, session, buyer, intent["id"], "paid")
     disputes.follow(tx, made["id"])
     return Outcome.PAID
-
-
-def _succeed(tx: Transaction, intent: Body, charge_id: str) -> None:
-    intent |= {"status": "succeeded", "amount_received": intent["amount"], "latest_charge": charge_id}
-    tx.update(intent)
-    events.record(tx, "payment_intent.succeeded", intent)
 
 
 def _complete(tx: Transaction, session: Body, buyer: Buyer, intent: str | None, payment_status: str) -> None:

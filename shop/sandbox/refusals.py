@@ -21,6 +21,7 @@ class Refusal(Exception):
         code: str | None = None,
         param: str | None = None,
         executed: bool = False,
+        more: Body | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -29,6 +30,7 @@ class Refusal(Exception):
         self.code = code
         self.param = param
         self.executed = executed
+        self.more = more or {}
 
     def body(self) -> Body:
         error: Body = {"message": self.message, "type": self.kind}
@@ -37,7 +39,16 @@ class Refusal(Exception):
             error["doc_url"] = "https://stripe.com/docs/error-codes/" + self.code.replace("_", "-")
         if self.param is not None:
             error["param"] = self.param
-        return {"error": error}
+        return {"error": error | self.more}
+
+
+def declined(code: str, message: str, decline_code: str | None, charge: str | None, intent: Body) -> Refusal:
+    """What a card that is declined answers: 402, with the charge that failed."""
+    more: Body = {"charge": charge} if charge else {}
+    if decline_code:
+        more["decline_code"] = decline_code
+    more |= {"payment_intent": intent, "payment_method": intent["last_payment_error"]["payment_method"]}
+    return Refusal(message, status=402, kind="card_error", code=code, executed=True, more=more)
 
 
 def unknown_parameters(params: list[str]) -> Refusal:

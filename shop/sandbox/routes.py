@@ -7,17 +7,20 @@ from stripe import params as p
 from stripe.params import checkout as c
 from stripe.params import test_helpers
 
-from shop.sandbox import balance, disputes, events, lists, products, refunds, sessions
-from shop.sandbox.refusals import Body
+from shop.sandbox import balance, disputes, events, intents, lists, methods, payment_pages, products, refunds, sessions
+from shop.sandbox.refusals import Body, Refusal
 from shop.sandbox.settings import SandboxSettings
 from shop.sandbox.store import Transaction
 
-Act = Callable[[Transaction, Body, str], Body | lists.Page]
+Act = Callable[[Transaction, Body, str], Body | lists.Page | Refusal]
 
 
 @dataclass(frozen=True)
 class Route:
-    """One endpoint: its `act` is given the transaction, the parameters, and the id in the path or nothing."""
+    """One endpoint: its `act` is given the transaction, the parameters, and the id in the path or nothing.
+
+    A refusal that it raises undoes its work; one that it returns, a decline, is an answer to work that was done.
+    """
 
     method: str
     path: str
@@ -59,9 +62,33 @@ def _of_goods() -> list[Route]:
 
 
 def _of_payments() -> list[Route]:
+    intent, method, page = "/v1/payment_intents", "/v1/payment_methods", "/v1/payment_pages/<key>"
     return [
+        Route("POST", intent, p.PaymentIntentCreateParams, lambda tx, given, _: intents.create(tx, given)),
         *_readable("payment_intent", p.PaymentIntentRetrieveParams, p.PaymentIntentListParams, "intent"),
+        Route("POST", f"{intent}/<key>", p.PaymentIntentUpdateParams, lambda tx, v, key: intents.update(tx, key, v)),
+        Route(
+            "POST",
+            f"{intent}/<key>/confirm",
+            p.PaymentIntentConfirmParams,
+            lambda tx, given, key: intents.confirm(tx, key, given),
+        ),
+        Route(
+            "POST",
+            f"{intent}/<key>/cancel",
+            p.PaymentIntentCancelParams,
+            lambda tx, given, key: intents.cancel(tx, key, given),
+        ),
         *_readable("charge", p.ChargeRetrieveParams, p.ChargeListParams),
+        Route("POST", method, p.PaymentMethodCreateParams, lambda tx, given, _: methods.create(tx, given)),
+        *_readable("payment_method", p.PaymentMethodRetrieveParams, p.PaymentMethodListParams),
+        Route("GET", page, payment_pages.ReadParams, lambda tx, _, key: payment_pages.read(tx, key)),
+        Route(
+            "POST",
+            f"{page}/confirm",
+            payment_pages.ConfirmParams,
+            lambda tx, given, key: payment_pages.confirm(tx, key, given),
+        ),
     ]
 
 
