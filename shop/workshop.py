@@ -74,6 +74,8 @@ def _as_mail_shows_it(order: OrderView, parcels: Sequence[ShipmentView]) -> Orde
         address=order.address,
         placed_at=order.placed_at,
         livemode=order.livemode,
+        locale=order.locale,
+        refunded=order.refunded if order.refunded.minor else None,
         parcel=Parcel(parcels[-1].carrier, parcels[-1].tracking_number, parcels[-1].tracking_url) if parcels else None,
         story_url=story.article_url if story else "",
         story_title=story.article_title if story else "",

@@ -21,15 +21,19 @@ from babel import Locale
 from babel.dates import format_date
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
+from shop.mail.languages import TRANSLATED, catalogue, gettext_noop, language_of, tag_of
 from shop.mail.outbox import unreachable
 from shop.money import Money, format_money
 from shop.schema import resource_folder
 
 SUBJECTS = {
-    "receipt": "Your receipt for order {number}",
-    "payment_failed": "Your payment for order {number} did not go through",
-    "shipped": "Your order {number} is on its way",
-    "staff_attention": "Order {number} needs somebody to look at it",
+    "receipt": gettext_noop("Your receipt for order %(number)s"),
+    "payment_failed": gettext_noop("Your payment for order %(number)s did not go through"),
+    "shipped": gettext_noop("Your order %(number)s is on its way"),
+    "refunded": gettext_noop("Your refund for order %(number)s"),
+    "order_needs_you": gettext_noop("Your order %(number)s needs you"),
+    "staff_attention": gettext_noop("Order %(number)s needs somebody to look at it"),
+    "staff_dispute": gettext_noop("The payment of order %(number)s is disputed"),
 }
 
 
@@ -75,8 +79,9 @@ class Parcel:
 class Ordered:
     """What a message says of an order. `address` has Stripe's keys: name, line1, line2, city, state, postal_code, country.
 
-    `parcel` is the one that left last; `story_url` and `story_title` name the article under which it was bought, if there was one. An order that is not `livemode` was a test,
-    and its messages say so.
+    `locale` (Babel's form) is the buyer's, empty for the shop's own. `refunded` has been given back so far; None for nothing.
+    `parcel` is the one that left last; `story_url` and `story_title` name the article under which it was bought, if there was
+    one. An order that is not `livemode` was a test, and its messages say so.
     """
 
     number: str
@@ -91,6 +96,8 @@ class Ordered:
     address: Mapping[str, Any]
     placed_at: datetime
     livemode: bool
+    locale: str = ""
+    refunded: Money | None = None
     parcel: Parcel | None = None
     story_url: str = ""
     story_title: str = ""
@@ -98,7 +105,10 @@ class Ordered:
 
 @dataclass(frozen=True, slots=True)
 class Stationery:
-    """What every message of a shop has in common. `sender` is an address or "Name <address>"; `locale` is Babel's form."""
+    """What every message of a shop has in common. `sender` is an address or "Name <address>"; `locale` is Babel's form.
+
+    Staff are written to in that locale, and so are buyers whose order names none of its own.
+    """
 
     shop_name: str
     shop_url: str
@@ -109,8 +119,9 @@ class Stationery:
 def write(stationery: Stationery, letter: Letter, order: Ordered | None) -> EmailMessage:
     """The message of `letter`. Written twice of the same order, it comes out the same to the byte, with one Message-ID.
 
-    `letter.context` may hold, for payment_failed and staff_attention, a `reason`: one sentence. Raises CannotWrite when the
-    recipient is no address or the order is gone.
+    A buyer's message is in the language of the order. `letter.context` may hold a `reason`, one sentence, and holds for
+    refunded the `amount_minor` given back, in the order's currency. Raises CannotWrite when the recipient is no address, the
+    order is gone, or the context lacks what the message is about.
     """
     problem = unreachable(letter.recipient)
     if problem:
@@ -123,8 +134,11 @@ def write(stationery: Stationery, letter: Letter, order: Ordered | None) -> Emai
     sender_name, sender = parseaddr(stationery.sender)
     mark = hashlib.sha256(f"{letter.id}:{letter.dedupe_key}".encode()).hexdigest()[:24]
 
+    locale = stationery.locale if letter.kind.startswith("staff_") else order.locale or stationery.locale
+    shown = _values(stationery, letter, order, locale)
+    templates = _templates(language_of(locale))
     message = EmailMessage()
-    message["Subject"] = SUBJECTS[letter.kind].format(number=one_line(order.number))
+    message["Subject"] = shown["subject"]
     message["From"] = Address(one_line(sender_name) or shop_name, addr_spec=sender)
     message["To"] = letter.recipient
     if [mailbox.addr_spec for mailbox in message["To"].addresses] != [letter.recipient]:
@@ -135,14 +149,13 @@ def write(stationery: Stationery, letter: Letter, order: Ordered | None) -> Emai
     # RFC 3834: no "I am on holiday" in answer to a receipt.
     message["Auto-Submitted"] = "auto-generated"
 
-    shown = _values(stationery, letter, order)
-    text = re.sub(r"\n{3,}", "\n\n", _templates().get_template(f"{letter.kind}.txt").render(shown))
-    html = _inliner().inline(_templates().get_template(f"{letter.kind}.html").render(shown))
+    text = re.sub(r"\n{3,}", "\n\n", templates.get_template(f"{letter.kind}.txt").render(shown))
+    html = _inliner().inline(templates.get_template(f"{letter.kind}.html").render(shown))
     # Quoted-printable keeps every line short, however long a title or an address is: RFC 5322 allows 998 bytes.
     message.set_content(text, cte="quoted-printable")
     message.add_alternative(html, subtype="html", cte="quoted-printable")
     message.set_boundary(f"=_{mark}")
-    message["Content-Language"] = stationery.locale.replace("_", "-")
+    message["Content-Language"] = tag_of(locale)
     return message
 
 
@@ -151,31 +164,43 @@ def one_line(text: str) -> str:
     return " ".join("".join(character if character.isprintable() else " " for character in text).split())
 
 
-def _values(stationery: Stationery, letter: Letter, order: Ordered) -> dict[str, Any]:
+def _values(stationery: Stationery, letter: Letter, order: Ordered, locale: str) -> dict[str, Any]:
     base = stationery.shop_url
+    words = catalogue(language_of(locale))
+    reason = one_line(str(letter.context.get("reason") or ""))
 
     def money(amount: Money) -> str:
-        return format_money(amount.minor, amount.currency, stationery.locale)
+        return format_money(amount.minor, amount.currency, locale)
 
     return {
         "shop_name": one_line(stationery.shop_name),
         "shop_url": base,
         "test_mode": not order.livemode,
-        "subject": SUBJECTS[letter.kind].format(number=order.number),
+        "language": tag_of(locale),
+        "subject": words.gettext(SUBJECTS[letter.kind]) % {"number": one_line(order.number)},
         "order": order,
-        "reason": one_line(str(letter.context.get("reason") or "")),
+        "reason": words.gettext(reason) if reason else "",  # the empty message is a catalogue's own head
+        "amount": money(_amount_of(letter, order)) if letter.kind == "refunded" else "",
         "carrier": one_line(order.parcel.carrier) if order.parcel else "",
         "tracking_number": one_line(order.parcel.tracking_number) if order.parcel else "",
         "tracking_url": _web_address(order.parcel.tracking_url) if order.parcel else "",
-        "address_lines": address_lines(order.address, order.buyer_name, stationery.locale),
+        "address_lines": address_lines(order.address, order.buyer_name, locale),
         "story_url": _web_address(order.story_url),
         "story_title": one_line(order.story_title) or _web_address(order.story_url),
         "status_url": f"{base}/orders/{order.access_token}",
+        "again_url": f"{base}/orders/{order.access_token}/again",
         "staff_url": f"{base}/admin/orders/{order.number}",
         "money": money,
         "currency": order.total.currency.upper(),
-        "placed_on": format_date(order.placed_at, format="long", locale=stationery.locale),
+        "placed_on": format_date(order.placed_at, format="long", locale=locale),
     }
+
+
+def _amount_of(letter: Letter, order: Ordered) -> Money:
+    minor = letter.context.get("amount_minor")
+    if type(minor) is not int or minor <= 0:
+        raise CannotWrite("it does not say how much was given back")
+    return Money(minor, order.total.currency)
 
 
 def _web_address(address: str) -> str:
@@ -197,8 +222,8 @@ def address_lines(address: Mapping[str, Any], buyer_name: str, locale: str) -> t
     return tuple(line for line in lines if line) if any(lines[1:]) else ()
 
 
-@lru_cache(maxsize=1)
-def _templates() -> Environment:
+@lru_cache(maxsize=len(TRANSLATED) + 1)
+def _templates(language: str) -> Environment:
     """Jinja for messages alone: HTML is escaped, text is not, and a misspelt name is an error rather than a gap."""
     environment = Environment(
         loader=FileSystemLoader(resource_folder("templates") / "email"),
@@ -206,7 +231,9 @@ def _templates() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
     )
+    environment.install_gettext_translations(catalogue(language), newstyle=True)  # type: ignore[attr-defined]
     environment.filters["one_line"] = one_line
     return environment
 

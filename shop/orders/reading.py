@@ -64,6 +64,7 @@ class OrderView:
     stock_state: str
     attention: str
     livemode: bool
+    locale: str
     currency: str
     subtotal: Money
     shipping: Money
@@ -146,6 +147,7 @@ def _view(order: Order) -> OrderView:
         stock_state=order.stock_state,
         attention=order.attention or "",
         livemode=order.livemode,
+        locale=order.locale,
         currency=order.currency,
         subtotal=money(order.subtotal_minor),
         shipping=money(order.shipping_minor),

@@ -110,7 +110,7 @@ def test_every_kind_of_message_can_be_written_and_keeps_to_the_rules_of_the_wire
         story_url="https://news.example.com/" + "a" * 3000,
         parcel=Parcel("Post", "SP1", "https://track.example.com/SP1"),
     )
-    message = write(STATIONERY, a_letter(kind, context={"reason": "Because. " * 300}), order)
+    message = write(STATIONERY, a_letter(kind, context={"reason": "Because. " * 300, "amount_minor": 3900}), order)
     raw = as_bytes(message)
     # RFC 5322, 2.1.1: no line over 998 bytes. RFC 5321: each ends with CRLF.
     assert max(len(line) for line in raw.split(b"\r\n")) <= 998
@@ -215,12 +215,44 @@ def test_a_shipped_message_names_the_parcel_and_leads_to_it() -> None:
     assert "https://shop.example.com/orders/the-unguessable-link" in page.links
 
 
-def test_staff_read_why_they_are_called_and_get_no_link_of_the_buyers() -> None:
-    letter = a_letter("staff_attention", context={"reason": "Paid 96.00\nwhere 97.00 was due."})
+@pytest.mark.parametrize("kind", ["staff_attention", "staff_dispute"])
+def test_staff_read_why_they_are_called_and_get_no_link_of_the_buyers(kind: str) -> None:
+    letter = a_letter(kind, context={"reason": "Paid 96.00\nwhere 97.00 was due."})
     text, html = parts(write(STATIONERY, letter, ordered()))
     assert "Paid 96.00 where 97.00 was due." in text
     assert "https://shop.example.com/admin/orders/U-7K2M4Q" in Page(html).links
     assert "the-unguessable-link" not in text + html
+
+
+def test_a_refund_is_told_with_its_amount_in_the_orders_currency_and_what_was_given_back_so_far() -> None:
+    order = ordered("jpy", refunded=Money(4900, "jpy"))
+    message = write(STATIONERY, a_letter("refunded", context={"amount_minor": 1400}), order)
+    text, html = parts(message)
+    assert message["Subject"] == "Your refund for order U-7K2M4Q"
+    for said in ("We have sent ¥1,400", "Refunded so far", "¥4,900", "up to ten days"):
+        assert said in text.replace("JP¥", "¥")
+        assert said in Page(html).words.replace("JP¥", "¥")
+
+
+@pytest.mark.parametrize("amount", [None, 0, -5, "1400", 14.0, True])
+def test_a_refund_without_an_amount_is_not_told(amount: object) -> None:
+    with pytest.raises(CannotWrite, match="how much"):
+        write(STATIONERY, a_letter("refunded", context={"amount_minor": amount}), ordered())
+
+
+def test_a_buyer_who_is_needed_reads_why_and_finds_the_order() -> None:
+    letter = a_letter("order_needs_you", context={"reason": "What you ordered comes later."})
+    text, html = parts(write(STATIONERY, letter, ordered()))
+    assert "What you ordered comes later." in text
+    assert "What you ordered comes later." in Page(html).words
+    assert "https://shop.example.com/orders/the-unguessable-link" in Page(html).links
+    assert "/admin/" not in text + html
+
+
+def test_a_payment_that_failed_leads_to_ordering_it_again() -> None:
+    text, html = parts(write(STATIONERY, a_letter("payment_failed"), ordered()))
+    assert "https://shop.example.com/orders/the-unguessable-link/again" in Page(html).links
+    assert "https://shop.example.com/orders/the-unguessable-link/again" in text
 
 
 def test_an_address_stands_as_on_a_parcel_and_is_left_out_when_there_is_none() -> None:
