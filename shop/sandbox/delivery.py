@@ -13,8 +13,9 @@ from collections.abc import Callable
 
 import requests
 
-from shop.sandbox import owed
-from shop.sandbox.owed import Endpoint, Job
+from shop.sandbox import endpoints, owed
+from shop.sandbox.endpoints import Endpoint
+from shop.sandbox.owed import Job
 from shop.sandbox.settings import SandboxSettings, check_address, check_secret
 from shop.sandbox.store import Store
 
@@ -54,7 +55,7 @@ class Deliveries:
         self._threads: list[threading.Thread] = []
         given = [settings.webhook_url, settings.webhook_secret]
         with store.transaction() as tx:
-            self._endpoint = owed.configure(tx, Endpoint(given[0], (given[1],)), given)
+            self._endpoint = endpoints.configure(tx, Endpoint(given[0], (given[1],)), given)
 
     @property
     def endpoint(self) -> Endpoint:
@@ -69,7 +70,7 @@ class Deliveries:
         for secret in secrets or ("",):
             check_secret(url, secret)
         with self._store.transaction() as tx:
-            self._endpoint = owed.configure(tx, Endpoint(url, secrets))
+            self._endpoint = endpoints.configure(tx, Endpoint(url, secrets))
 
     def start(self) -> None:
         self._threads = [threading.Thread(target=self._find_due, name="sandbox-due", daemon=True)]
@@ -92,7 +93,7 @@ class Deliveries:
 
     def wake(self, request: str | None = None) -> None:
         """Something may have fallen due. What should come before the answer to the call `request` is delivered here."""
-        if self._endpoint.url and not self._held:
+        if not self._held:
             with self._store.transaction() as tx:
                 first = owed.claim_first(tx, request)
             self._attempt_all(first)
@@ -148,7 +149,7 @@ class Deliveries:
 
     def _hand_out(self) -> float:
         """Gives the sending threads what is due; returns the seconds until a delivery that is not held falls due."""
-        if self._held or not self._endpoint.url:
+        if self._held:
             return 0.5
         with self._store.transaction() as tx:
             claimed = owed.claim(tx, self._delay)
@@ -182,10 +183,10 @@ class Deliveries:
         return len(deliveries)
 
     def _attempt(self, http: requests.Session, delivery: int) -> None:
-        endpoint = self._endpoint
         with self._store.transaction() as tx:
             job = owed.job(tx, delivery)
-        status, error = self._post(http, endpoint, job)
+            endpoint = endpoints.registered(tx, job.target) if job.target else self._endpoint
+        status, error = self._post(http, endpoint, job) if endpoint.url else (None, "NoEndpoint")
         again_in = self._delays[job.attempts] if job.attempts < len(self._delays) else None
         with self._store.transaction() as tx:
             owed.note(tx, delivery, endpoint.url, status, error, again_in)

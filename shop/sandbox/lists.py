@@ -26,6 +26,7 @@ FILTERS: dict[str, dict[str, str]] = {
         "type": "$.type",
     },
     "event": {"type": "$.type"},
+    "webhook_endpoint": {},
     "payment_method": {"customer": "$.customer", "type": "$.type", "allow_redisplay": "$.allow_redisplay"},
     "product": {"active": "$.active", "shippable": "$.shippable", "url": "$.url"},
     "price": {"active": "$.active", "currency": "$.currency", "product": "$.product", "type": "$.type"},

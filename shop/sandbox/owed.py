@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from shop.sandbox import faults
+from shop.sandbox import endpoints, faults
 from shop.sandbox.refusals import Body
 from shop.sandbox.store import Transaction
 
@@ -22,17 +22,11 @@ _OVERTAKEN = """
 """
 _CLAIM = f"""
     UPDATE deliveries SET state = 'sending'
-    WHERE state = 'pending' AND (:everything OR {_READY} <= :now OR ({_OVERTAKEN})) RETURNING id
+    WHERE state = 'pending' AND (endpoint IS NOT NULL OR :configured) AND (:everything OR {_READY} <= :now OR ({_OVERTAKEN})) RETURNING id
 """  # noqa: S608
-_NEXT = f"SELECT min({_READY}) FROM deliveries WHERE state = 'pending'"  # noqa: S608
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """Where events go. Each of the `secrets` signs: while one is rolled there are two."""
-
-    url: str
-    secrets: tuple[str, ...]
+_NEXT = f"""
+    SELECT min({_READY}) FROM deliveries WHERE state = 'pending' AND (endpoint IS NOT NULL OR :configured)
+"""  # noqa: S608
 
 
 @dataclass(frozen=True)
@@ -42,47 +36,34 @@ class Job:
     payload: bytes
     attempts: int
     fault: str | None
+    target: str | None
+    """The registered endpoint, or None for the configured one."""
 
 
-def owe(tx: Transaction, event: Body, *, faulty: bool = True) -> None:
-    """Owes a delivery to the endpoint, if there is one; what is sent by hand is not `faulty`."""
-    if configured(tx) is None:
-        return
-    fault = faults.take(tx, faults.DELIVERY, event["type"]) if faulty else None
-    for _ in range(2 if fault == "duplicate" else 1):
-        tx.sql.execute(
-            "INSERT INTO deliveries (event, type, payload, state, due, fault) VALUES (?, ?, ?, ?, ?, ?)",
-            (
-                event["id"],
-                event["type"],
-                json.dumps(event, indent=2).encode(),
-                "given_up" if fault == "drop" else "pending",
-                tx.due_clock,
-                fault,
-            ),
-        )
-
-
-def configured(tx: Transaction) -> Endpoint | None:
-    """The endpoint that the settings or `set_webhook` gave."""
-    kept = json.loads(tx.meta("webhook") or "{}")
-    return Endpoint(kept["url"], tuple(kept["secrets"])) if kept.get("url") else None
-
-
-def configure(tx: Transaction, endpoint: Endpoint, given: list[str] | None = None) -> Endpoint:
-    """Keeps the endpoint. `given` is what the settings say at a start: if they say what they said before, what was set
-    since is not forgotten. Returns the one that counts."""
-    kept = json.loads(tx.meta("webhook") or "{}")
-    if given is not None and kept.get("given") == given:
-        return Endpoint(kept["url"], tuple(kept["secrets"]))
-    given = kept.get("given") if given is None else given
-    tx.set_meta("webhook", json.dumps({"given": given, "url": endpoint.url, "secrets": endpoint.secrets}))
-    return endpoint
+def owe(tx: Transaction, event: Body, *, faulty: bool = True, only: str | None = None) -> None:
+    """Owes a delivery to each endpoint that wants it, or to the `only` one; what is sent by hand is not `faulty`."""
+    for target in [only] if only else endpoints.targets_of(tx, event["type"]):
+        fault = faults.take(tx, faults.DELIVERY, event["type"]) if faulty else None
+        for _ in range(2 if fault == "duplicate" else 1):
+            tx.sql.execute(
+                "INSERT INTO deliveries (event, type, payload, state, due, fault, endpoint) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (
+                    event["id"],
+                    event["type"],
+                    json.dumps(event, indent=2).encode(),
+                    "given_up" if fault == "drop" else "pending",
+                    tx.due_clock,
+                    fault,
+                    target,
+                ),
+            )
 
 
 def claim(tx: Transaction, delay: float, *, everything: bool = False) -> list[int]:
     """Takes what is due, or everything that is pending, to be attempted by the caller. Ids, oldest first."""
-    claimed = tx.rows(_CLAIM, {"everything": everything, "now": tx.due_clock, "delay": delay})
+    configured = endpoints.configured(tx) is not None
+    given = {"everything": everything, "now": tx.due_clock, "delay": delay, "configured": configured}
+    claimed = tx.rows(_CLAIM, given)
     return sorted(delivery for (delivery,) in claimed)
 
 
@@ -98,7 +79,7 @@ def claim_first(tx: Transaction, request: str | None) -> list[int]:
 
 def next_due(tx: Transaction, delay: float) -> float | None:
     """When the next pending delivery falls due by the sandbox's clock."""
-    ((due,),) = tx.rows(_NEXT, {"delay": delay})
+    ((due,),) = tx.rows(_NEXT, {"delay": delay, "configured": endpoints.configured(tx) is not None})
     return None if due is None else float(due)
 
 
@@ -108,7 +89,7 @@ def count(tx: Transaction, state: str) -> int:
 
 
 def job(tx: Transaction, delivery: int) -> Job:
-    (row,) = tx.rows("SELECT payload, attempts, fault FROM deliveries WHERE id = ?", (delivery,))
+    (row,) = tx.rows("SELECT payload, attempts, fault, endpoint FROM deliveries WHERE id = ?", (delivery,))
     return Job(*row)
 
 

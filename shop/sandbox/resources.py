@@ -21,11 +21,14 @@ TYPES: dict[str, type[stripe.StripeObject]] = {
     "refund": stripe.Refund,
     "dispute": stripe.Dispute,
     "balance_transaction": stripe.BalanceTransaction,
+    "webhook_endpoint": stripe.WebhookEndpoint,
     "event": stripe.Event,
     "item": stripe.LineItem,
     "price": stripe.Price,
     "product": stripe.Product,
     "shipping_rate": stripe.ShippingRate,
+    "coupon": stripe.Coupon,
+    "promotion_code": stripe.PromotionCode,
 }
 
 # Sent only when `expand` asks for them (Stripe's "includable" properties).

@@ -2,12 +2,25 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NotRequired, TypedDict
 
 from stripe import params as p
 from stripe.params import checkout as c
 from stripe.params import test_helpers
 
-from shop.sandbox import balance, disputes, events, intents, lists, methods, payment_pages, products, refunds, sessions
+from shop.sandbox import (
+    balance,
+    disputes,
+    endpoints,
+    events,
+    intents,
+    lists,
+    methods,
+    payment_pages,
+    products,
+    refunds,
+    sessions,
+)
 from shop.sandbox.refusals import Body, Refusal
 from shop.sandbox.settings import SandboxSettings
 from shop.sandbox.store import Transaction
@@ -111,10 +124,24 @@ def _of_money_back() -> list[Route]:
     ]
 
 
+class RetryParams(TypedDict):
+    """What `stripe events resend` sends; no documentation names it."""
+
+    webhook_endpoint: NotRequired[str]
+    for_stripecli: NotRequired[bool]
+    expand: NotRequired[list[str]]
+
+
 def _of_events() -> list[Route]:
+    hook, one = "/v1/webhook_endpoints", "/v1/webhook_endpoints/<key>"
     return [
         Route("GET", "/v1/events", p.EventListParams, _listing("event", "/v1/events", events.as_sent_now)),
         Route("GET", "/v1/events/<key>", p.EventRetrieveParams, _reading("event", read=events.as_sent_now)),
+        Route("POST", "/v1/events/<key>/retry", RetryParams, lambda tx, given, key: events.retry(tx, key, given)),
+        Route("POST", hook, p.WebhookEndpointCreateParams, lambda tx, given, _: endpoints.create(tx, given)),
+        *_readable(endpoints.KIND, p.WebhookEndpointRetrieveParams, p.WebhookEndpointListParams),
+        Route("POST", one, p.WebhookEndpointUpdateParams, lambda tx, given, key: endpoints.update(tx, key, given)),
+        Route("DELETE", one, p.WebhookEndpointDeleteParams, lambda tx, _, key: endpoints.delete(tx, key)),
     ]
 
 

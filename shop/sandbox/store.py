@@ -31,7 +31,7 @@ CREATE TABLE IF NOT EXISTS idempotency_keys (
 CREATE TABLE IF NOT EXISTS deliveries (
     id INTEGER PRIMARY KEY AUTOINCREMENT, event TEXT NOT NULL, type TEXT NOT NULL, payload BLOB NOT NULL,
     state TEXT NOT NULL CHECK (state IN ('pending', 'sending', 'delivered', 'given_up')),
-    attempts INTEGER NOT NULL DEFAULT 0, due REAL NOT NULL, fault TEXT);
+    attempts INTEGER NOT NULL DEFAULT 0, due REAL NOT NULL, fault TEXT, endpoint TEXT);
 CREATE INDEX IF NOT EXISTS deliveries_due ON deliveries (state, due);
 CREATE INDEX IF NOT EXISTS deliveries_by_event ON deliveries (event);
 CREATE TABLE IF NOT EXISTS attempts (
@@ -137,9 +137,11 @@ class Store:
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA synchronous = NORMAL")
         self._connection.executescript(_SCHEMA)
-        if "fault" not in {column[1] for column in self._connection.execute("PRAGMA table_info(deliveries)")}:
-            # Made by a release that had no faults to choose.
-            self._connection.execute("ALTER TABLE deliveries ADD COLUMN fault TEXT")
+        made = {column[1] for column in self._connection.execute("PRAGMA table_info(deliveries)")}
+        for column in ("fault", "endpoint"):
+            if column not in made:
+                # Made by a release that had no faults to choose, or one endpoint only.
+                self._connection.execute(f"ALTER TABLE deliveries ADD COLUMN {column} TEXT")
         with self.transaction() as tx:
             if tx.meta("salt") is None:
                 tx.set_meta("salt", str(seed) if seed else secrets.token_hex(32))
