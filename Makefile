@@ -1,7 +1,7 @@
 # Understory's commands. `make help` lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo dev demo-reset test check bench format lock clean chromium
+.PHONY: help demo dev demo-reset test check bench messages format lock clean chromium
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -58,6 +58,10 @@ check: $(VENV)/.ready ## format, lint, types, import contracts
 
 bench: $(VENV)/.ready ## CPU and SQL for a request, beside a bare Flask app
 	@$(BIN)/python -m bench
+
+messages: $(VENV)/.ready ## bring the mail's catalogues up to date with its templates
+	@mkdir -p build && $(BIN)/pybabel -q extract -F pyproject.toml -k gettext_noop --no-location -o build/mail.pot .
+	@$(BIN)/pybabel -q update -D mail -i build/mail.pot -d shop/mail/catalogues -w 120 --no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date
 
 format: $(VENV)/.ready ## put the code into its form
 	$(BIN)/ruff format .
