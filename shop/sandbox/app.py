@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from flask import Flask
 
-from shop.sandbox import api, control, page
+from shop.sandbox import api, control, page, step
 from shop.sandbox.account import Account
 from shop.sandbox.settings import SandboxSettings
 
@@ -28,6 +28,7 @@ def create_sandbox(settings: SandboxSettings, account: Account | None = None) ->
     app.extensions["sandbox"] = account
     api.install(app, account)
     app.register_blueprint(page.bp)
+    app.register_blueprint(step.bp)
     app.register_blueprint(control.bp)
     return app
 

@@ -40,17 +40,19 @@ class TestCard:
 
 @dataclass(frozen=True)
 class Means:
-    """How the buyer pays: a card, or a bank debit that says yes or no days later."""
+    """How the buyer pays: a card, an app that says yes or no at once, or a bank debit that does days later."""
 
     card: TestCard | None = None
     exp_month: int = 12
     exp_year: int = 2034
     is_typed: bool = False
     """Typed by hand rather than picked: what was typed is found again on the form after a failed 3-D Secure."""
+    app: str = ""
+    """One of `offered.APPS`."""
 
     @property
     def is_delayed(self) -> bool:
-        return self.card is None
+        return self.card is None and not self.app
 
 
 _DECLINED = "Your card was declined."

@@ -2,14 +2,14 @@
 
 from shop.sandbox import balance, events
 from shop.sandbox.cards import Decline, Means
+from shop.sandbox.offered import debit_for
 from shop.sandbox.refusals import Body
 from shop.sandbox.resources import completed
-from shop.sandbox.sessions import debit_for
 from shop.sandbox.store import Transaction
 
 
 def payment_method(tx: Transaction, means: Means, billing: Body, currency: str) -> Body:
-    kind = debit_for(currency) if means.is_delayed else "card"
+    kind = means.app or (debit_for(currency) if means.is_delayed else "card")
     return tx.insert(
         completed(
             {
@@ -21,7 +21,7 @@ def payment_method(tx: Transaction, means: Means, billing: Body, currency: str) 
                 "livemode": False,
                 "metadata": {},
                 "type": kind,
-                kind: _of_card(means) if means.card else {"last4": "3000"},
+                kind: _of_card(means) if means.card else {} if means.app else {"last4": "3000"},
             }
         )
     )
@@ -40,7 +40,7 @@ def charge(
     made = tx.insert(
         completed(
             {
-                "id": tx.new_id("py_" if means.is_delayed else "ch_"),
+                "id": tx.new_id("ch_" if means.card else "py_"),
                 "object": "charge",
                 "amount": intent["amount"],
                 "amount_captured": 0 if decline else intent["amount"],
@@ -150,6 +150,12 @@ def _of_card(means: Means) -> Body:
 
 
 def _details(means: Means, decline: Decline | None, authenticated: bool) -> Body:
+    if means.app:
+        return (
+            {"transaction_id": None}
+            if means.app == "grabpay"
+            else {"location": None, "reader": None, "reference": None}
+        )
     if means.card is None:
         return {"last4": "3000"}
     wrong_cvc = decline is not None and decline.code == "incorrect_cvc"

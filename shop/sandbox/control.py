@@ -13,10 +13,12 @@ from flask import Blueprint, Response, current_app, jsonify, request
 from shop.sandbox import balance, disputes, events, faults, lists, owed, payments, refunds, sessions
 from shop.sandbox.account import Account
 from shop.sandbox.cards import Decline, Means, recognised
-from shop.sandbox.forms import test_buyer
-from shop.sandbox.payments import Address, Buyer, NotOpen, Outcome
+from shop.sandbox.offered import APPS
+from shop.sandbox.payments import Address, Buyer, Outcome
 from shop.sandbox.refusals import Body, Refusal
+from shop.sandbox.sessions import NotOpen
 from shop.sandbox.strangers import sent_by_another_page
+from shop.sandbox.testbuyer import test_buyer
 
 bp = Blueprint("control", __name__, url_prefix="/_control")
 
@@ -40,21 +42,25 @@ class Control:
         authenticate: bool = True,
         **address: str,
     ) -> Body:
-        """Does what a buyer does on the page: `card` with the `shipping`-th option; `method` may be `delayed_debit`.
+        """Does what a buyer does on the page: `card` with the `shipping`-th option; `method` may be `paynow`, `grabpay`
+        or `delayed_debit`.
 
-        A card that asks for 3-D Secure is answered with `authenticate`. Returns the session as it is afterwards.
+        A card that asks for 3-D Secure is answered with `authenticate`, and so are PayNow's code and GrabPay's page.
+        Returns the session as it is afterwards.
         Raises Refusal for an unknown session, for one that is not open, and for a decline (402, with its code).
         """
         known = {name: value for name, value in (test_buyer(country) | address).items() if name in _ADDRESS}
-        means = Means() if method == "delayed_debit" else Means(recognised(card))
+        if method not in ("card", "delayed_debit", *APPS):
+            raise ValueError(f"method must be card, delayed_debit, {' or '.join(APPS)}, not {method!r}")
+        means = Means(recognised(card)) if method == "card" else Means(app=method if method in APPS else "")
         try:
             with self._account.store.transaction() as tx:
                 options = tx.get(sessions.KIND, session_id, "session")["shipping_options"]
                 rate = options[shipping]["shipping_rate"] if options else None
                 buyer = Buyer(email, name, Address(**known), rate)
                 outcome = payments.pay(tx, session_id, buyer, means)
-                if outcome is Outcome.AUTHENTICATE:
-                    outcome = payments.answer_3ds(tx, session_id, passed=authenticate)
+                if outcome is Outcome.ELSEWHERE:
+                    outcome = payments.answer(tx, session_id, passed=authenticate)
                 session = tx.get(sessions.KIND, session_id)
         except NotOpen as ended:
             raise Refusal(f"This Checkout Session is {ended.session['status']}.", param="session") from None

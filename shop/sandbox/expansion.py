@@ -21,6 +21,8 @@ _BY_PREFIX = {
     "prod": "product",
     "price": "price",
     "shr": "shipping_rate",
+    "coupon": "coupon",
+    "promo": "promotion_code",
 }
 
 

@@ -9,44 +9,23 @@ from wtforms.validators import ValidationError
 
 from shop.sandbox import addresses, cards
 from shop.sandbox.cards import Decline, Means
+from shop.sandbox.elsewhere import means_of
+from shop.sandbox.offered import APPS
 from shop.sandbox.payments import Address, Buyer
 from shop.sandbox.refusals import Body
+from shop.sandbox.testbuyer import test_buyer
 from shop.sandbox.texts import EMAIL
-
-TEST_BUYER = {
-    "email": "reader@example.com",
-    "name": "Ada Reader",
-    "line1": "1 Raffles Place",
-    "line2": "#20-61",
-    "city": "Singapore",
-    "postal_code": "048616",
-}
-# A postal code and province that hold, for countries other than the test buyer's own.
-_ELSEWHERE = {
-    "US": {"line1": "350 Fifth Avenue", "line2": "", "city": "New York", "state": "NY", "postal_code": "10118"},
-    "GB": {"line1": "221B Baker Street", "line2": "", "city": "London", "postal_code": "NW1 6XE"},
-    "AU": {"line1": "1 Macquarie Street", "line2": "", "city": "Sydney", "state": "NSW", "postal_code": "2000"},
-    "CA": {"line1": "290 Bremner Blvd", "line2": "", "city": "Toronto", "state": "ON", "postal_code": "M5V 3L9"},
-    "MY": {"line1": "Jalan Ampang", "line2": "", "city": "Kuala Lumpur", "state": "WP", "postal_code": "50450"},
-    "JP": {"line1": "1-1 Marunouchi", "line2": "", "city": "Chiyoda", "state": "Tokyo", "postal_code": "100-0005"},
-    "KR": {"line1": "1 Sejong-daero", "line2": "", "city": "Seoul", "postal_code": "04524"},
-    "DE": {"line1": "Unter den Linden 1", "line2": "", "city": "Berlin", "postal_code": "10117"},
-    "FR": {"line1": "1 rue de Rivoli", "line2": "", "city": "Paris", "postal_code": "75001"},
-}
-
-
-def test_buyer(country: str) -> dict[str, str]:
-    """A buyer whose address holds in `country`, as far as this page knows it."""
-    return {**TEST_BUYER, "state": "", **_ELSEWHERE.get(country, {}), "country": country}
-
 
 _TEST_NUMBERS = frozenset(card.number for card in cards.CARDS)
 
 
+_NAMED = {"card": "Card", "paynow": "PayNow", "grabpay": "GrabPay"}
+
+
 def _methods(types: list[str]) -> list[tuple[str, str]]:
     """The ways to pay that the session's payment method types leave, with their names on the page."""
-    offered = [("card", "Card")] if "card" in types else []
-    return [*offered, ("delayed_debit", "Delayed bank debit")] if types != ["card"] else offered
+    offered = [(kind, name) for kind, name in _NAMED.items() if kind in types]
+    return [*offered, ("delayed_debit", "Delayed bank debit")] if set(types) - set(_NAMED) else offered
 
 
 def digits(text: str | None) -> str:
@@ -70,6 +49,7 @@ class PaymentForm(Form):  # type: ignore[misc]  # WTForms has no types
     number = StringField("Card number")
     exp = StringField("Expiry (MM / YY)")
     cvc = StringField("CVC")
+    promotion_code = StringField("Promotion code")
 
     def __init__(self, session: Body, options: list[tuple[str, str]], formdata: Any = None, **values: Any) -> None:
         super().__init__(formdata, **values)
@@ -88,6 +68,27 @@ class PaymentForm(Form):  # type: ignore[misc]  # WTForms has no types
             self.method.data = self.methods[0][0]
         if self.test_card.data is None:
             self.test_card.data = cards.CARDS[0].number
+
+    @classmethod
+    def after_step(cls, session: Body, options: list[tuple[str, str]], pending: Body) -> "PaymentForm":
+        """As it was filled in before the buyer was led elsewhere, but for the security code; the number is that of the
+        known test card."""
+        buyer, means = pending["buyer"], means_of(pending)
+        known = {**buyer["address"], "email": buyer["email"], "name": buyer["name"]}
+        values = {name: value or "" for name, value in known.items()}
+        values |= {"shipping_option": buyer["shipping_rate"], "method": means.app or "card"}
+        if means.card and means.is_typed:
+            exp = f"{means.exp_month:02} / {means.exp_year % 100:02}"
+            values |= {"number": means.card.number, "exp": exp}
+        elif means.card:
+            values["test_card"] = means.card.number
+        return cls(session, options, data=values)
+
+    def filled_in(self) -> "PaymentForm":
+        """The form with a test buyer of the chosen country; what was chosen stays."""
+        chosen = {field.name: field.data for field in (self.shipping_option, self.method, self.test_card)}
+        values = test_buyer(self.country.data or "SG") | chosen
+        return PaymentForm(self.session, self.shipping_options, data=values)
 
     def validate_email(self, field: Any) -> None:
         if not (field.data or "").strip():
@@ -169,8 +170,9 @@ class PaymentForm(Form):  # type: ignore[misc]  # WTForms has no types
         return next((field.name for field in self if field.errors), None)
 
     def tell(self, decline: Decline) -> None:
-        """Puts the decline beside what it is about: the field that was typed in, or the card that was picked."""
-        field = self[decline.field if self.is_typed_card else "test_card"]
+        """Puts the decline beside what it is about: the field that was typed in, the card or the method that was picked."""
+        is_picked = self.method.data == "card" and not self.is_typed_card
+        field = self["test_card" if is_picked else decline.field]
         field.errors = [*field.errors, decline.message]
 
     def buyer(self) -> Buyer:
@@ -191,8 +193,8 @@ class PaymentForm(Form):  # type: ignore[misc]  # WTForms has no types
 
     def means(self) -> Means:
         """Of a validated form. The number is looked up here, and goes no further."""
-        if self.method.data == "delayed_debit":
-            return Means()
+        if self.method.data != "card":
+            return Means(app=self.method.data if self.method.data in APPS else "")
         if not self.is_typed_card:
             return Means(cards.recognised(self.test_card.data))
         month, year = self._expiry() or (12, 2034)

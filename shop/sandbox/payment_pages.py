@@ -4,9 +4,9 @@ from typing import NotRequired, TypedDict
 
 from shop.sandbox import methods, payments
 from shop.sandbox.cards import Decline
-from shop.sandbox.payments import Address, Buyer, NotOpen, Outcome
+from shop.sandbox.payments import Address, Buyer, Outcome
 from shop.sandbox.refusals import Body, Refusal, declined
-from shop.sandbox.sessions import KIND
+from shop.sandbox.sessions import KIND, NotOpen
 from shop.sandbox.store import Transaction
 
 

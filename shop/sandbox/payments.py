@@ -3,11 +3,12 @@
 from dataclasses import asdict, dataclass
 from enum import Enum, auto
 
-from shop.sandbox import charges, disputes, events, intents
-from shop.sandbox.cards import AUTHENTICATION_FAILED, BY_LAST4, Decline, Means
+from shop.sandbox import charges, disputes, elsewhere, events, intents
+from shop.sandbox.cards import Decline, Means
+from shop.sandbox.offered import debit_for
 from shop.sandbox.refusals import Body, Refusal
 from shop.sandbox.resources import completed
-from shop.sandbox.sessions import KIND, priced
+from shop.sandbox.sessions import KIND, NotOpen, priced
 from shop.sandbox.store import Transaction
 
 
@@ -34,15 +35,8 @@ class Buyer:
 class Outcome(Enum):
     PAID = auto()
     PROCESSING = auto()
-    AUTHENTICATE = auto()
-
-
-class NotOpen(Exception):
-    """The session is complete or expired already."""
-
-    def __init__(self, session: Body) -> None:
-        super().__init__(session["status"])
-        self.session = session
+    ELSEWHERE = auto()
+    """The buyer has to answer on another page first."""
 
 
 def pay(tx: Transaction, session_id: str, buyer: Buyer, means: Means) -> Outcome | Decline:
@@ -52,40 +46,40 @@ def pay(tx: Transaction, session_id: str, buyer: Buyer, means: Means) -> Outcome
     """
     session = _open_session(tx, session_id)
     session = _with_shipping(tx, session, buyer.shipping_rate)
-    _forget_3ds(tx, session_id)
+    elsewhere.forget(tx, session_id)
     if session["amount_total"] == 0:
         _complete(tx, session, buyer, None, "no_payment_required")
         return Outcome.PAID
+    kind = means.app or (debit_for(session["currency"]) if means.is_delayed else "card")
+    if kind not in session["payment_method_types"]:
+        raise Refusal(f"This Checkout Session does not offer the payment method type {kind}.", param="payment_method")
     intent = _intent_of(tx, session, buyer)
     method = charges.payment_method(tx, means, _billing(buyer), session["currency"])
-    if means.card and means.card.asks_3ds:
-        return _ask_for_3ds(tx, session, intent, method, buyer, means)
+    if elsewhere.step_of(means):
+        elsewhere.ask(tx, session, intent, method, asdict(buyer), means)
+        return Outcome.ELSEWHERE
     decline = means.card.decline if means.card else None
     return _settle(tx, session, intent, method, buyer, means, decline)
 
 
-def answer_3ds(tx: Transaction, session_id: str, *, passed: bool, attempt: str | None = None) -> Outcome | Decline:
-    """What the buyer answered on the bank's page. Raises NotOpen, or Refusal when nobody had asked.
+def answer(tx: Transaction, session_id: str, *, passed: bool, attempt: str | None = None) -> Outcome | Decline:
+    """What the buyer answered on the page that asked for it: the bank's, PayNow's or GrabPay's.
 
-    `attempt` is the payment method that the page asked about, if that is known: another tab may ask by now about
-    another card, and an answer is for the question that it was given to.
+    Raises NotOpen, or Refusal when nobody had asked, or had asked about another `attempt`.
     """
     session = _open_session(tx, session_id)
-    private = tx.private(session_id)
-    pending = private.pop("pending", None)
-    if pending is None or attempt not in (None, pending["method"]):
-        raise Refusal("This Checkout Session is not waiting for authentication.")
-    tx.remember(session_id, private)
+    pending = elsewhere.take_answer(tx, session_id, attempt)
+    means = elsewhere.means_of(pending)
     buyer = Buyer(**(pending["buyer"] | {"address": Address(**pending["buyer"]["address"])}))
-    means = Means(BY_LAST4[pending["last4"]], pending["exp_month"], pending["exp_year"])
     session = _with_shipping(tx, session, buyer.shipping_rate)
     intent = tx.get("payment_intent", session["payment_intent"])
     method = tx.get("payment_method", pending["method"])
     if not passed:
-        charges.fail_intent(tx, intent, method, AUTHENTICATION_FAILED, None)
-        return AUTHENTICATION_FAILED
-    assert means.card is not None
-    return _settle(tx, session, intent, method, buyer, means, means.card.decline_after_3ds, authenticated=True)
+        refusal = elsewhere.refused(pending["step"])
+        charges.fail_intent(tx, intent, method, refusal, None)
+        return refusal
+    decline = means.card.decline_after_3ds if means.card else None
+    return _settle(tx, session, intent, method, buyer, means, decline, authenticated=means.card is not None)
 
 
 def settle_delayed(tx: Transaction, session_id: str, *, ok: bool) -> Body:
@@ -113,13 +107,6 @@ def settle_delayed(tx: Transaction, session_id: str, *, ok: bool) -> Body:
         charges.fail_intent(tx, intent, method, refusal, charge["id"])
         events.record(tx, "checkout.session.async_payment_failed", session)
     return session
-
-
-def _forget_3ds(tx: Transaction, session_id: str) -> None:
-    """A new attempt takes the place of one whose authentication is awaited: the two may differ in what is due."""
-    private = tx.private(session_id)
-    if private.pop("pending", None):
-        tx.remember(session_id, private)
 
 
 def _open_session(tx: Transaction, session_id: str) -> Body:
@@ -156,29 +143,6 @@ def _intent_of(tx: Transaction, session: Body, buyer: Buyer) -> Body:
 
 def _whole_shipping(shipping: Body | None) -> Body | None:
     return None if shipping is None else {"carrier": None, "phone": None, "tracking_number": None, **shipping}
-
-
-def _ask_for_3ds(tx: Transaction, session: Body, intent: Body, method: Body, buyer: Buyer, means: Means) -> Outcome:
-    assert means.card is not None
-    page = f"{session['url']}/3ds"
-    intent |= {
-        "status": "requires_action",
-        "payment_method": method["id"],
-        "next_action": {"type": "redirect_to_url", "redirect_to_url": {"url": page, "return_url": session["url"]}},
-    }
-    tx.update(intent)
-    events.record(tx, "payment_intent.requires_action", intent)
-    private = tx.private(session["id"])
-    private["pending"] = {
-        "buyer": asdict(buyer),
-        "method": method["id"],
-        "last4": means.card.last4,
-        "exp_month": means.exp_month,
-        "exp_year": means.exp_year,
-        "is_typed": means.is_typed,
-    }
-    tx.remember(session["id"], private)
-    return Outcome.AUTHENTICATE
 
 
 def _settle(

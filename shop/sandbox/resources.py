@@ -20,6 +20,7 @@ TYPES: dict[str, type[stripe.StripeObject]] = {
     "charge": stripe.Charge,
     "refund": stripe.Refund,
     "dispute": stripe.Dispute,
+    "balance": stripe.Balance,
     "balance_transaction": stripe.BalanceTransaction,
     "webhook_endpoint": stripe.WebhookEndpoint,
     "event": stripe.Event,

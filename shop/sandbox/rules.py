@@ -22,7 +22,7 @@ def _words(listed: str) -> tuple[str, ...]:
 
 
 _NOT_PLAYED = _words(
-    """allow_promotion_codes consent_collection custom_fields customer_account customer_update invoice_creation managed_payments
+    """consent_collection custom_fields customer_account customer_update invoice_creation managed_payments
     name_collection optional_items payment_method_configuration payment_method_data payment_method_options
     phone_number_collection return_url redirect_on_completion saved_payment_method_options setup_intent_data
     subscription_data tax_id_collection payment_method_collection permissions"""

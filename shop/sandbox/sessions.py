@@ -2,7 +2,7 @@
 
 import secrets
 
-from shop.sandbox import events, lines, rules
+from shop.sandbox import events, lines, offered, rules
 from shop.sandbox.metadata import change_metadata, stored_metadata
 from shop.sandbox.refusals import Body, Refusal, not_played
 from shop.sandbox.resources import completed
@@ -10,6 +10,14 @@ from shop.sandbox.store import Transaction
 
 KIND = "checkout.session"
 DAY = 24 * 60 * 60
+
+
+class NotOpen(Exception):
+    """The session is complete or expired already."""
+
+    def __init__(self, session: Body) -> None:
+        super().__init__(session["status"])
+        self.session = session
 
 
 def create(tx: Transaction, params: Body, *, public_url: str, business_name: str) -> Body:
@@ -46,7 +54,7 @@ def create(tx: Transaction, params: Body, *, public_url: str, business_name: str
             "mode": "payment",
             "payment_method_collection": "if_required",
             "payment_method_options": {"card": {"request_three_d_secure": "automatic"}},
-            "payment_method_types": methods_for(currency, params),
+            "payment_method_types": offered.methods_for(currency, params),
             "payment_status": "unpaid",
             "phone_number_collection": {"enabled": False},
             "shipping_options": options,
@@ -112,7 +120,8 @@ def line_items(tx: Transaction, key: str) -> list[Body]:
 
 
 def priced(tx: Transaction, session: Body, subtotal: int, option: Body | None) -> Body:
-    """The session with its totals for one choice of shipping."""
+    """The session with its totals for one choice of shipping; a discount that it has stays."""
+    discount = (session.get("total_details") or {}).get("amount_discount", 0)
     shipping = option["shipping_amount"] if option else 0
     cost = None
     if option:
@@ -126,35 +135,11 @@ def priced(tx: Transaction, session: Body, subtotal: int, option: Body | None) -
         session
         | {
             "amount_subtotal": subtotal,
-            "amount_total": subtotal + shipping,
+            "amount_total": subtotal - discount + shipping,
             "shipping_cost": cost,
-            "total_details": {"amount_discount": 0, "amount_shipping": shipping, "amount_tax": 0},
+            "total_details": {"amount_discount": discount, "amount_shipping": shipping, "amount_tax": 0},
         }
     )
-
-
-DEBIT_OF = {
-    "eur": "sepa_debit",
-    "gbp": "bacs_debit",
-    "aud": "au_becs_debit",
-    "cad": "acss_debit",
-    "usd": "us_bank_account",
-}
-
-
-def debit_for(currency: str) -> str:
-    """The delayed debit that the page offers; outside these currencies it stands in as SEPA's."""
-    return DEBIT_OF.get(currency, "sepa_debit")
-
-
-def methods_for(currency: str, params: Body) -> list[str]:
-    methods = ["card", debit_for(currency)]
-    allowed = params.get("allowed_payment_method_types") or methods
-    excluded = params.get("excluded_payment_method_types") or ()
-    left = [method for method in methods if method in allowed and method not in excluded]
-    if not left:
-        raise Refusal("No valid payment method types for this Checkout Session.", param="excluded_payment_method_types")
-    return left
 
 
 _ECHOED = [

@@ -28,6 +28,7 @@ from shop.orders.models import Order
 from shop.sandbox.cards import CARDS
 from shop.sandbox.control import Control
 from shop.sandbox.faults import DELIVERY_KINDS, KINDS
+from shop.sandbox.promotions import CODES
 from shop.staff.models import ROLES
 from shop.staff.permissions import PERMISSIONS
 from shop.web.assets import STATIC
@@ -180,6 +181,7 @@ def test_every_parameter_that_stripe_is_sent_is_listed() -> None:
 def test_the_test_cards_are_those_of_the_local_stripe() -> None:
     rows = re.findall(r"^\| `(\d+)` \| (.+) \|$", section("docs/local-stripe.md", "Test cards"), re.MULTILINE)
     assert rows == [(card.number, card.label) for card in CARDS]
+    assert first_cells(section("docs/local-stripe.md", "Other ways to pay")) == [code.code for code in CODES]
 
 
 def test_every_control_of_the_local_stripe_is_listed_with_its_arguments() -> None:
