@@ -19,7 +19,7 @@ import pytest
 import requests
 
 from tests.support.commands import KEYS, environment, free_ports, running
-from tests.support.reader import BUYER, Page, Reader
+from tests.support.reader import BUYER, OverHttp, Page, Reader
 from tests.support.serving import eventually
 
 ROOT = Path(__file__).parents[2]
@@ -115,20 +115,6 @@ def first_start(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> FirstSt
         status = started.stop(signal.SIGINT, group=True)
         left = len(started.everyone())
     return FirstStart(said, answered, order, status, left, log.read_text(encoding="utf-8"))
-
-
-class OverHttp:
-    """What `Reader` asks of a client, over real HTTP."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self.session = requests.Session()
-
-    def get(self, path: str, query_string: Any = None) -> requests.Response:
-        return self.session.get(self.url + path, params=query_string, allow_redirects=False, timeout=60)
-
-    def post(self, path: str, data: Mapping[str, str]) -> requests.Response:
-        return self.session.post(self.url + path, data=data, allow_redirects=False, timeout=60)
 
 
 def buy_a_mug(demo: Demo) -> tuple[str, str, str]:

@@ -64,16 +64,13 @@ def _state_of(disputes: Sequence[Dispute]) -> str:
 
 
 def _lines(session: Session) -> list[str]:
-    given_back = dict(
-        session.execute(
-            select(RefundLine.order_line_id, func.sum(RefundLine.quantity))
-            .join(Refund)
-            .where(Refund.status.not_in(NOTHING))
-            .group_by(RefundLine.order_line_id)
-        )
-        .tuples()
-        .all()
+    rows = session.execute(
+        select(RefundLine.order_line_id, func.sum(RefundLine.quantity))
+        .join(Refund)
+        .where(Refund.status.not_in(NOTHING))
+        .group_by(RefundLine.order_line_id)
     )
+    given_back = {line_id: pieces for line_id, pieces in rows}  # noqa: C416  dict() would want tuples, which rows are by now
     return [
         f"line {line.id}: {line.refunded_quantity} pieces given back, its refunds say {given_back.get(line.id, 0)}"
         for line in session.scalars(select(OrderLine).execution_options(populate_existing=True))

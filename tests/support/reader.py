@@ -1,9 +1,12 @@
 """A reader at a browser without scripts: opens pages, sees their words, and sends their forms as they stand."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
+from typing import Any
 from urllib.parse import urlsplit
 
+import requests
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
@@ -154,3 +157,17 @@ class Reader:
     def pay(self, **typed: str) -> Page:
         """Open the cart and press "Pay"."""
         return self.send(self.get("/cart"), "/checkout", **typed)
+
+
+class OverHttp:
+    """What `Reader` asks of a client, over real HTTP."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.session = requests.Session()
+
+    def get(self, path: str, query_string: Any = None) -> requests.Response:
+        return self.session.get(self.url + path, params=query_string, allow_redirects=False, timeout=60)
+
+    def post(self, path: str, data: Mapping[str, str]) -> requests.Response:
+        return self.session.post(self.url + path, data=data, allow_redirects=False, timeout=60)
