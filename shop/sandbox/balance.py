@@ -57,6 +57,22 @@ def sums(tx: Transaction) -> dict[str, Body]:
     return {currency: {"amount": amount, "fee": fee, "net": net} for currency, amount, fee, net in rows}
 
 
+def read(tx: Transaction) -> Body:
+    """The balance as the API tells it: what may be paid out, and what will be."""
+    held: dict[str, dict[str, int]] = {"available": {}, "pending": {}}
+    for currency, available, net in tx.rows(
+        "SELECT json_extract(body, '$.currency'), json_extract(body, '$.available_on') <= ?,"
+        " sum(json_extract(body, '$.net')) FROM objects WHERE object = ? GROUP BY 1, 2 ORDER BY 1",
+        (tx.due_clock, KIND),
+    ):
+        held["available" if available else "pending"][currency] = net
+    shares = {
+        name: [{"amount": net, "currency": currency, "source_types": {"card": net}} for currency, net in sums.items()]
+        for name, sums in held.items()
+    }
+    return completed({"object": "balance", "livemode": False, **shares})
+
+
 def _line(
     tx: Transaction, kind: str, amount: int, source: Body, *, category: str, fee: int = 0, available_in: int = 0
 ) -> Body:

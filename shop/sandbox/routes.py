@@ -119,6 +119,7 @@ def _of_money_back() -> list[Route]:
             "POST", f"{dispute}/<key>", p.DisputeUpdateParams, lambda tx, given, key: disputes.update(tx, key, given)
         ),
         Route("POST", f"{dispute}/<key>/close", p.DisputeCloseParams, lambda tx, _, key: disputes.close(tx, key)),
+        Route("GET", "/v1/balance", p.BalanceRetrieveParams, lambda tx, _, __: balance.read(tx)),
         Route("GET", line, p.BalanceTransactionListParams, _listing(balance.KIND, line, balance.as_read)),
         Route("GET", f"{line}/<key>", p.BalanceTransactionRetrieveParams, _reading(balance.KIND, read=balance.as_read)),
     ]

@@ -1,5 +1,6 @@
 """Answers held against the SDK's resource classes: every key that the SDK's user may read is there."""
 
+import json
 from collections.abc import Callable
 from typing import Any, get_args
 
@@ -7,18 +8,13 @@ import pytest
 import stripe
 from stripe.checkout import Session
 
+from shop.sandbox.cards import CARDS
 from shop.sandbox.resources import INCLUDABLE, TYPES, completed, expandable
 from shop.sandbox.server import RunningSandbox
 from tests.contract.conftest import SHIPPED
+from tests.contract.shapes import LEFT_OUT, annotated, mistakes
 
 Create = Callable[..., Session]
-
-# Stripe itself leaves these out unless they apply.
-LEFT_OUT = {"refund": {"description", "instructions_email", "next_action", "presentment_details"}}
-
-
-def annotated(kind: type) -> set[str]:
-    return {name for name in kind.__annotations__ if name.islower() and not name.startswith("_")}
 
 
 def missing(body: Any, kind: type) -> set[str]:
@@ -133,3 +129,83 @@ def test_what_may_be_expanded_is_what_the_sdk_annotates_as_expandable() -> None:
     assert {"payment_intent", "customer", "line_items"} <= expandable("checkout.session")
     assert "status" not in expandable("checkout.session")
     assert {"latest_charge", "payment_method"} <= expandable("payment_intent")
+
+
+def every_object(api: stripe.StripeClient) -> list[Any]:
+    """Everything that the API lists, as it travels, and what its events tell."""
+    v1 = api.v1
+    most: Any = {"limit": 100}
+    kinds: list[Any] = [v1.checkout.sessions, v1.payment_intents, v1.charges, v1.refunds, v1.disputes]
+    kinds += [v1.balance_transactions, v1.products, v1.prices, v1.webhook_endpoints, v1.events]
+    listed = [found for kind in kinds for found in kind.list(params=most).auto_paging_iter()]
+    methods = {str(found.payment_method) for found in listed if found["object"] == "charge"}
+    listed += [v1.payment_methods.retrieve(key) for key in sorted(methods)]
+    lines = [
+        line
+        for session in v1.checkout.sessions.list(params=most)
+        for line in v1.checkout.sessions.line_items.list(session.id)
+    ]
+    return [json.loads(str(found)) for found in [*listed, *lines, v1.balance.retrieve()]]
+
+
+def test_every_object_in_every_state_has_the_shape_that_the_sdk_expects(
+    api: stripe.StripeClient, local: RunningSandbox, checkout: Create
+) -> None:
+    control, v1 = local.control, api.v1
+    v1.webhook_endpoints.create(params={"url": "http://127.0.0.1:9/", "enabled_events": ["refund.failed"]})
+    control.hold_deliveries()
+    paid = {card.number: checkout(**SHIPPED) for card in CARDS if not (card.decline or card.decline_after_3ds)}
+    for number, session in paid.items():
+        intent = control.pay(session.id, number)["payment_intent"]
+        if number not in ("4000000000000259", "4000000000002685"):
+            v1.refunds.create(params={"payment_intent": intent, "amount": 100})
+    for number in (card.number for card in CARDS if card.decline or card.decline_after_3ds):
+        control.decline(checkout().id, number)
+    control.expire(checkout().id)
+    control.dispute(paid["378282246310005"].id, "general", 100, "prevented")
+    for ok in (True, False):
+        delayed = checkout()
+        control.pay(delayed.id, method="delayed_debit")
+        assert mistakes(json.loads(str(v1.checkout.sessions.retrieve(delayed.id)))) == []
+        control.settle_delayed(delayed.id, ok=ok)
+        if ok:
+            debit: Any = {
+                "payment_intent": str(v1.checkout.sessions.retrieve(delayed.id).payment_intent),
+                "amount": 100,
+            }
+            waits = v1.refunds.create(params={**debit, "instructions_email": "reader@example.com"})
+            v1.refunds.cancel(waits.id)
+            v1.refunds.create(params={**debit, "instructions_email": "reader@example.com"})
+    own = {"amount": 100, "currency": "sgd", "confirm": True, "payment_method": "pm_card_authenticationRequired"}
+    v1.payment_intents.create(params=own)  # type: ignore[arg-type]
+    for state in ("before", "after"):
+        wrong = {mistake for found in every_object(api) for mistake in mistakes(found)}
+        assert wrong == set(), state
+        for dispute in control.disputes():
+            if state == "before" and dispute["status"] != "prevented":
+                v1.disputes.update(dispute["id"], params={"evidence": {"customer_name": "Ada"}})
+        control.advance(60 * 24 * 60 * 60)
+    refunds = {refund["status"] for refund in control.refunds()}
+    assert refunds == {"succeeded", "failed", "canceled"}
+
+
+def test_a_wrong_shape_is_found(local: RunningSandbox, checkout: Create) -> None:
+    local.control.pay(checkout().id)
+    (charge,) = local.control.charges()
+    assert mistakes(charge) == []
+    card = charge["payment_method_details"]["card"]
+    wrong: list[tuple[Any, str]] = [
+        (charge | {"amount": "4900"}, "charge.amount is '4900'"),
+        (charge | {"paid": 1}, "charge.paid is 1"),
+        (charge | {"currency": None}, "charge.currency is null"),
+        (charge | {"status": "paid"}, "charge.status is 'paid'"),
+        (charge | {"colour": "red"}, "charge.colour is not known"),
+        (charge | {"payment_intent": charge}, "charge.payment_intent is a Charge"),
+        (charge | {"billing_details": []}, "charge.billing_details is a list"),
+        ({name: value for name, value in charge.items() if name != "review"}, "charge.review is missing"),
+        (charge | {"payment_method_details": {"type": "card", "card": card | {"last4": 4242}}}, "card.last4 is 4242"),
+        (charge | {"payment_method_details": {"card": card}}, "payment_method_details.type is missing"),
+    ]
+    for body, said in wrong:
+        (mistake,) = mistakes(body)
+        assert said in mistake
