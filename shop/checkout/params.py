@@ -9,6 +9,7 @@ from typing import Any
 from shop.cart.reading import CartView
 from shop.config import Settings
 from shop.fulfilment.rates import Rate
+from shop.mail.languages import language_of
 from shop.orders.models import Order
 
 # Stripe's minimum charges by settlement currency (docs.stripe.com/currencies#minimum-and-maximum-charge-amounts); for
@@ -30,6 +31,10 @@ MINIMUM_MINOR = {
 }
 
 
+# The languages of our mail that Stripe's page knows, too (its values of `locale`). Without one of them it follows the browser.
+PAGE_LANGUAGES = {"en": "en", "zh_Hans": "zh", "ms": "ms"}
+
+
 def return_url(settings: Settings, access_token: str) -> str:
     """Where Stripe sends a buyer who has paid. It carries the order's own unguessable token, never the session's id."""
     return f"{settings.shop_url}/orders/{access_token}/return"
@@ -45,8 +50,10 @@ def session_params(
 ) -> dict[str, Any]:
     """Parameters for `checkout.sessions.create`, as plain JSON values. Amounts in minor units, `expires_at` in Unix seconds."""
     tags = {"order_id": str(order.id), "order_number": order.number}
+    language = PAGE_LANGUAGES.get(language_of(order.locale)) if order.locale else None
     return {
         "mode": "payment",
+        **({"locale": language} if language else {}),
         "client_reference_id": str(order.id),
         # The three do not propagate to each other: the session, the payment intent and the reference are set apart.
         "metadata": tags,

@@ -59,9 +59,17 @@ class Placed:
 
 
 def place(
-    database: Database, gateway: Gateway, settings: Settings, cart_id: int, *, country: str | None = None
+    database: Database,
+    gateway: Gateway,
+    settings: Settings,
+    cart_id: int,
+    *,
+    country: str | None = None,
+    locale: str = "",
 ) -> Placed:
     """Reserve a cart's goods, store the order and open its payment page.
+
+    `locale` (Babel's form) is the reader's language, in which a new order's buyer is written to; empty is the shop's own.
 
     The same cart placed again while its payment page is open leads to that very page; a cart that has changed since first
     has the old session expired at Stripe. So one cart never has two payable sessions.
@@ -72,7 +80,7 @@ def place(
     """
     for _ in range(3):
         with database.transaction() as session:
-            begun = _begin(session, gateway, settings, cart_id, country)
+            begun = _begin(session, gateway, settings, cart_id, country, locale)
             die_at("place.reserved")
         die_at("place.stored")
         if begun.superseded is not None:
@@ -96,7 +104,9 @@ class _Begun:
     superseded: int | None = None
 
 
-def _begin(session: Session, gateway: Gateway, settings: Settings, cart_id: int, country: str | None) -> _Begun:
+def _begin(
+    session: Session, gateway: Gateway, settings: Settings, cart_id: int, country: str | None, locale: str
+) -> _Begun:
     """T1: find the cart's open order, or store a new one with its stock reserved."""
     # The lock on the cart makes two checkouts of it take turns; the second one then finds the first one's order.
     locked = session.execute(
@@ -125,7 +135,7 @@ def _begin(session: Session, gateway: Gateway, settings: Settings, cart_id: int,
         raise PaymentTooSmall
     if cart.subtotal.minor + max(rate.amount_minor for rate in rates) > MOST_MINOR:
         raise PaymentTooLarge
-    order = _store_order(session, cart, destination, digest, livemode=gateway.livemode)
+    order = _store_order(session, cart, destination, digest, locale, livemode=gateway.livemode)
     # Chosen here and stored: a retried create must carry the same value, or Stripe refuses the key.
     expires_at = (now() + timedelta(minutes=settings.shop_session_minutes)).replace(microsecond=0)
     attempt = PaymentAttempt(
@@ -177,7 +187,7 @@ def _say_if_paid(session: Session, cart_id: int) -> None:
         raise AlreadyPaid(token)
 
 
-def _store_order(session: Session, cart: CartView, country: str, digest: str, *, livemode: bool) -> Order:
+def _store_order(session: Session, cart: CartView, country: str, digest: str, locale: str, *, livemode: bool) -> Order:
     order = Order(
         number="U-" + "".join(secrets.choice(NUMBER_ALPHABET) for _ in range(8)),
         access_token=secrets.token_urlsafe(24),
@@ -186,6 +196,7 @@ def _store_order(session: Session, cart: CartView, country: str, digest: str, *,
         cart_digest=digest,
         status="pending",
         livemode=livemode,
+        locale=locale,
         currency=cart.currency,
         subtotal_minor=cart.subtotal.minor,
         total_minor=cart.subtotal.minor,

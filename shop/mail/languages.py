@@ -3,7 +3,6 @@
 A catalogue is an ordinary .po file, read when its language is first written: there is nothing to compile and forget.
 """
 
-from collections.abc import Iterable
 from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
@@ -39,7 +38,8 @@ def tag_of(locale: str) -> str:
     return (locale if Locale.parse(locale).language == spoken.language else SOURCE).replace("_", "-")
 
 
-def best_locale(wanted: Iterable[str], shop_locale: str) -> str:
+@lru_cache(maxsize=1024)
+def best_locale(wanted: tuple[str, ...], shop_locale: str) -> str:
     """The locale of a reader who asks for `wanted` (BCP 47, the dearest first), in the shop's own region.
 
     Empty where none of the languages fits, which stands for the shop's own, and where the shop's own is asked for first.

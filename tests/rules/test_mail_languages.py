@@ -163,13 +163,13 @@ def test_a_language_that_nobody_translated_gets_english_words_that_are_said_to_b
     ],
 )
 def test_the_best_of_a_readers_languages_is_taken_in_the_shops_region(wanted: list[str], locale: str) -> None:
-    assert best_locale(wanted, "en_SG") == locale
+    assert best_locale(tuple(wanted), "en_SG") == locale
 
 
 def test_a_reader_of_the_shops_own_language_gets_it_and_a_region_without_a_locale_is_left_out() -> None:
-    assert best_locale(["de-AT", "en"], "de_DE") == ""
-    assert best_locale(["ms", "en"], "de_DE") == "ms"
-    assert best_locale(["en"], "de_DE") == "en_DE"
+    assert best_locale(("de-AT", "en"), "de_DE") == ""
+    assert best_locale(("ms", "en"), "de_DE") == "ms"
+    assert best_locale(("en",), "de_DE") == "en_DE"
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from shop.web.embed.frame import absent, cta_sent, handle_sent, offer_again, pag
 from shop.web.embed.frames import shot_of
 from shop.web.express import express_cart, handle_of, terms
 from shop.web.house import countries, end_reading, house
+from shop.web.languages import reader_locale
 from shop.web.limits import limiter
 from shop.web.offer import Countries, new_press
 from shop.web.own_goods import freeing_own_goods
@@ -121,7 +122,9 @@ def check_out() -> Response:
     shop = house()
     try:
         cart_id = express_cart(press, wish, placement_sent(), wish.country or shop.settings.shop_country)
-        placed = place(shop.database, shop.gateway, shop.settings, cart_id, country=wish.country)
+        placed = place(
+            shop.database, shop.gateway, shop.settings, cart_id, country=wish.country, locale=reader_locale()
+        )
     except AlreadyPaid as paid:
         # A new press: whoever presses again now means a second piece.
         order = f"/orders/{paid.access_token}"

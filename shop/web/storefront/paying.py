@@ -9,6 +9,7 @@ from shop.checkout.place import place
 from shop.errors import AlreadyPaid, CartEmpty, ShopError
 from shop.web.carts import current_cart_id
 from shop.web.house import countries, end_reading, house
+from shop.web.languages import reader_locale
 from shop.web.limits import limiter
 from shop.web.storefront import cart as cart_page
 from shop.web.storefront.forms import country_form
@@ -20,7 +21,7 @@ def start_payment(cart_id: int, country: str | None) -> Response:
     """303 to the cart's payment page. Raises what `place` raises."""
     end_reading()
     shop = house()
-    placed = place(shop.database, shop.gateway, shop.settings, cart_id, country=country)
+    placed = place(shop.database, shop.gateway, shop.settings, cart_id, country=country, locale=reader_locale())
     return redirect(placed.payment_url, 303)  # type: ignore[return-value]
 
 
