@@ -173,9 +173,12 @@ def test_every_object_in_every_state_has_the_shape_that_the_sdk_expects(
                 "payment_intent": str(v1.checkout.sessions.retrieve(delayed.id).payment_intent),
                 "amount": 100,
             }
-            waits = v1.refunds.create(params={**debit, "instructions_email": "reader@example.com"})
-            v1.refunds.cancel(waits.id)
-            v1.refunds.create(params={**debit, "instructions_email": "reader@example.com"})
+            debit["instructions_email"] = "reader@example.com"
+            v1.refunds.cancel(v1.refunds.create(params=debit).id)
+            v1.refunds.create(params=debit)
+    for method in ("paynow", "grabpay"):
+        instant: Any = {"payment_intent": control.pay(checkout(**SHIPPED).id, method=method)["payment_intent"]}
+        assert v1.refunds.create(params=instant).status == "pending", "only cards are refunded at once"
     own = {"amount": 100, "currency": "sgd", "confirm": True, "payment_method": "pm_card_authenticationRequired"}
     v1.payment_intents.create(params=own)  # type: ignore[arg-type]
     for state in ("before", "after"):
