@@ -1,5 +1,6 @@
 """Orders as pages show them: frozen values, read in a fixed number of statements."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +15,8 @@ from shop.money import Money
 from shop.orders.facts import LABELS
 from shop.orders.models import Order, OrderLine
 
+TO_SHIP = (Order.status == "paid") | ((Order.status == "partly_refunded") & Order.shipped_at.is_(None))
+
 
 @dataclass(frozen=True, slots=True)
 class OrderLineView:
@@ -27,6 +30,7 @@ class OrderLineView:
     image_key: str
     unit_price: Money
     quantity: int
+    refunded_quantity: int
     article_id: int | None
     article_url: str
     article_title: str
@@ -71,6 +75,10 @@ class OrderView:
     total: Money
     paid: Money
     refunded: Money
+    refund_pending: Money
+    disputed: Money
+    dispute_state: str
+    unmatched: Money | None
     country: str
     shipping_method: str
     email: str
@@ -154,6 +162,12 @@ def _view(order: Order) -> OrderView:
         total=money(order.total_minor),
         paid=money(order.paid_minor),
         refunded=money(order.refunded_minor),
+        refund_pending=money(order.refund_pending_minor),
+        disputed=money(order.disputed_minor),
+        dispute_state=order.dispute_state,
+        unmatched=Money(order.unmatched_minor, order.unmatched_currency)
+        if order.unmatched_minor and order.unmatched_currency
+        else None,
         country=order.country,
         shipping_method=order.shipping_method,
         email=order.email,
@@ -177,6 +191,7 @@ def _view(order: Order) -> OrderView:
                 image_key=line.image_key,
                 unit_price=money(line.unit_price_minor),
                 quantity=line.quantity,
+                refunded_quantity=line.refunded_quantity,
                 article_id=line.article_id,
                 article_url=line.article_url,
                 article_title=line.article_title,
@@ -221,10 +236,13 @@ def list_orders(
 ) -> OrderPage:
     """One page of orders, newest first, of one status if one is named, beyond the cursor. Two statements.
 
+    "paid" means to ship, so it has those, too, of which a part was refunded before anything left.
     `search` is part of an order's number, or of the buyer's name or address.
     """
     query = select(Order).order_by(Order.id.desc()).limit(limit + 1).options(selectinload(Order.lines))
-    if status:
+    if status == "paid":
+        query = query.where(TO_SHIP)
+    elif status:
         query = query.where(Order.status == status)
     if search:
         query = query.where(
@@ -255,6 +273,12 @@ def _story_of(lines: list[OrderLine]) -> str:
 
 
 def count_by_status(session: Session) -> dict[str, int]:
-    """How many orders have each status. One statement."""
-    rows = session.execute(select(Order.status, func.count()).group_by(Order.status))
-    return {row[0]: row[1] for row in rows}
+    """How many orders a list of each status has; see `list_orders`. One statement."""
+    to_ship = Order.shipped_at.is_(None)
+    rows = session.execute(select(Order.status, to_ship, func.count()).group_by(Order.status, to_ship))
+    counts: Counter[str] = Counter()
+    for status, waits, count in rows:
+        counts[status] += count
+        if waits and status == "partly_refunded":
+            counts["paid"] += count
+    return dict(counts)
