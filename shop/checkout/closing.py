@@ -16,8 +16,9 @@ from shop.crashing import die_at
 from shop.db import Database
 from shop.errors import PaymentRefused, PaymentUnavailable
 from shop.orders.models import Order
-from shop.payments.gateway import CheckoutSession, Gateway
+from shop.payments.gateway import Gateway
 from shop.payments.models import PaymentAttempt
+from shop.payments.told import CheckoutSession
 
 log = structlog.get_logger(__name__)
 
