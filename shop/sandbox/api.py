@@ -1,7 +1,5 @@
 """The API: one way through for every call. Key, fault, idempotency, parameters, work, expansion, answer."""
 
-import base64
-import binascii
 import json
 import logging
 from collections.abc import Callable, Iterator
@@ -14,7 +12,8 @@ from werkzeug.exceptions import InternalServerError, RequestEntityTooLarge
 from shop.sandbox import expansion, idempotency, lists, versions
 from shop.sandbox.account import Account
 from shop.sandbox.contract import held_against
-from shop.sandbox.refusals import Body, Refusal, unauthenticated
+from shop.sandbox.keys import authenticate
+from shop.sandbox.refusals import Body, Refusal
 from shop.sandbox.routes import Route, routes
 from shop.sandbox.store import Origin, Transaction
 from shop.sandbox.strangers import sent_by_another_page
@@ -97,7 +96,7 @@ def _answered(account: Account, work: Callable[[_Call], tuple[int, Body]]) -> Re
     try:
         if sent_by_another_page(request):
             raise Refusal("The API does not answer pages of other origins.", status=403)
-        _authenticate(request.headers.get("Authorization"))
+        authenticate(request.headers.get("Authorization"))
         _fault(account, call)
         status, body = work(call)
     except Refusal as refusal:
@@ -186,29 +185,6 @@ def _fault(account: Account, call: _Call) -> None:
     if kind == "timeout":
         account.faults.wait()
         raise HungUp
-
-
-def _authenticate(header: str | None) -> None:
-    """Bearer or Basic, with a test key. Raises Refusal, 401, for anything else."""
-    scheme, _, rest = (header or "").partition(" ")
-    key = rest.strip()
-    if scheme.lower() == "basic":
-        try:
-            key = base64.b64decode(key, validate=True).decode().partition(":")[0]
-        except (binascii.Error, UnicodeDecodeError):
-            key = ""
-    elif scheme.lower() != "bearer":
-        key = ""
-    if not key:
-        raise unauthenticated(
-            "You did not provide an API key. You need to provide your API key in the Authorization header, using "
-            "Bearer auth (e.g. 'Authorization: Bearer YOUR_SECRET_KEY')."
-        )
-    if key.startswith(("sk_live_", "rk_live_")):
-        raise unauthenticated("This is the local Stripe: it refuses live keys. Use one that begins with sk_test_.")
-    if not key.startswith(("sk_test_", "rk_test_")):
-        shown = key[:8] + "*" * max(0, len(key) - 12) + key[-4:] if len(key) > 12 else "*" * len(key)
-        raise unauthenticated(f"Invalid API Key provided: {shown}")
 
 
 def _response(call: _Call, status: int, body: Body) -> Response:

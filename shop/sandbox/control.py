@@ -10,7 +10,7 @@ from typing import Any
 
 from flask import Blueprint, Response, current_app, jsonify, request
 
-from shop.sandbox import balance, disputes, events, faults, lists, owed, payments, refunds, sessions
+from shop.sandbox import balance, disputes, events, faults, lists, owed, payments, refunds, rulings, sessions
 from shop.sandbox.account import Account
 from shop.sandbox.cards import Decline, Means, recognised
 from shop.sandbox.offered import APPS
@@ -105,7 +105,7 @@ class Control:
         """The bank decides a dispute; `may_appeal` leaves a lost one open for the shop's appeal. An inquiry is closed
         when `won`, and else becomes a dispute. Raises Refusal for one that has ended."""
         with self._account.store.transaction() as tx:
-            decided = disputes.settle(tx, dispute_id, won=won, may_appeal=may_appeal)
+            decided = rulings.settle(tx, dispute_id, won=won, may_appeal=may_appeal)
         self._account.deliveries.wake()
         return decided
 

@@ -4,9 +4,8 @@ from typing import Any
 
 import stripe
 
-from shop.sandbox import balance, events
+from shop.sandbox import balance, events, refundable
 from shop.sandbox.cards import BY_LAST4
-from shop.sandbox.currencies import written
 from shop.sandbox.metadata import change_metadata, check_metadata, stored_metadata
 from shop.sandbox.refusals import Body, Refusal, not_played
 from shop.sandbox.resources import completed
@@ -19,7 +18,6 @@ BANK_TAKES = 3 * DAY
 """Seconds of the sandbox's clock until a refund that takes time has come to its end by itself."""
 BUYER_HAS = 45 * DAY
 """Seconds that a buyer has to say where the money should go; then the refund has failed."""
-_NOT_PLAYED = ("refund_application_fee", "reverse_transfer", "origin", "customer", "currency")
 
 
 def create(tx: Transaction, params: Body) -> Body:
@@ -28,9 +26,8 @@ def create(tx: Transaction, params: Body) -> Body:
     Raises Refusal when nothing is left, or less than is asked for, and while the payment is disputed.
     """
     check_metadata(params.get("metadata"))
-    charge = _charge_of(tx, params)
-    _check_undisputed(tx, charge)
-    amount = _amount_of(charge, params)
+    charge = refundable.charge_of(tx, params)
+    amount = refundable.amount_of(charge, params)
     begun, ends = _beginning(tx, charge, params)
     refund = completed(
         {
@@ -173,47 +170,6 @@ def _beginning_without_card(tx: Transaction, params: Body) -> tuple[Body, Body]:
     asked = {"display_details": {"email_sent": sent, "expires_at": tx.now + BUYER_HAS}, "type": "display_details"}
     begun = {"status": "requires_action", "instructions_email": email, "next_action": asked}
     return begun, {"deadline": tx.due_clock + BUYER_HAS, "ends": "failed"}
-
-
-def _amount_of(charge: Body, params: Body) -> int:
-    left = charge["amount"] - charge["amount_refunded"]
-    if left == 0:
-        message = f"Charge {charge['id']} has already been refunded."
-        raise Refusal(message, code="charge_already_refunded", executed=True)
-    amount: int = params.get("amount", left)
-    if amount < 1:
-        raise Refusal("Invalid positive integer", code="parameter_invalid_integer", param="amount")
-    if amount > left:
-        asked, rest = written(amount, charge["currency"]), written(left, charge["currency"])
-        message = f"Refund amount ({asked}) is greater than unrefunded amount on charge ({rest})"
-        raise Refusal(message, param="amount", executed=True)
-    return amount
-
-
-def _check_undisputed(tx: Transaction, charge: Body) -> None:
-    if any(not dispute["is_charge_refundable"] for dispute in tx.of_charge("dispute", charge["id"])):
-        message = f"Charge {charge['id']} has been charged back; cannot issue a refund."
-        raise Refusal(message, code="charge_disputed", executed=True)
-
-
-def _charge_of(tx: Transaction, params: Body) -> Body:
-    for name in _NOT_PLAYED:
-        if name in params:
-            raise not_played(name)
-    if ("charge" in params) == ("payment_intent" in params):
-        message = "One of the following params should be provided for this request: payment_intent or charge."
-        raise Refusal(message, code="parameter_missing")
-    if "charge" in params:
-        charge = tx.get("charge", params["charge"], "charge")
-    else:
-        intent = tx.get("payment_intent", params["payment_intent"], "payment_intent")
-        if intent["status"] != "succeeded":
-            message = f"This PaymentIntent ({intent['id']}) does not have a successful charge to refund."
-            raise Refusal(message, code="payment_intent_unexpected_state", param="payment_intent", executed=True)
-        charge = tx.get("charge", intent["latest_charge"])
-    if charge["status"] != "succeeded":
-        raise Refusal(f"Charge {charge['id']} is not paid: it cannot be refunded.", param="charge", executed=True)
-    return charge
 
 
 def _destination(charge: Body) -> Body:

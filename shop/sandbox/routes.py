@@ -10,7 +10,6 @@ from stripe.params import test_helpers
 
 from shop.sandbox import (
     balance,
-    disputes,
     endpoints,
     events,
     intents,
@@ -19,6 +18,7 @@ from shop.sandbox import (
     payment_pages,
     products,
     refunds,
+    rulings,
     sessions,
 )
 from shop.sandbox.refusals import Body, Refusal
@@ -115,10 +115,8 @@ def _of_money_back() -> list[Route]:
         Route("POST", f"{refund}/<key>/cancel", p.RefundCancelParams, lambda tx, _, key: refunds.cancel(tx, key)),
         Route("POST", expiry, test_helpers.RefundExpireParams, lambda tx, _, key: refunds.expire(tx, key)),
         *_readable("dispute", p.DisputeRetrieveParams, p.DisputeListParams),
-        Route(
-            "POST", f"{dispute}/<key>", p.DisputeUpdateParams, lambda tx, given, key: disputes.update(tx, key, given)
-        ),
-        Route("POST", f"{dispute}/<key>/close", p.DisputeCloseParams, lambda tx, _, key: disputes.close(tx, key)),
+        Route("POST", f"{dispute}/<key>", p.DisputeUpdateParams, lambda tx, given, key: rulings.update(tx, key, given)),
+        Route("POST", f"{dispute}/<key>/close", p.DisputeCloseParams, lambda tx, _, key: rulings.close(tx, key)),
         Route("GET", "/v1/balance", p.BalanceRetrieveParams, lambda tx, _, __: balance.read(tx)),
         Route("GET", line, p.BalanceTransactionListParams, _listing(balance.KIND, line, balance.as_read)),
         Route("GET", f"{line}/<key>", p.BalanceTransactionRetrieveParams, _reading(balance.KIND, read=balance.as_read)),

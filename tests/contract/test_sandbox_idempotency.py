@@ -73,6 +73,16 @@ def test_a_refusal_of_work_that_had_begun_belongs_to_its_key(local: RunningSandb
     assert refused.value.headers["Idempotent-Replayed"] == "true"  # type: ignore[index]
 
 
+def test_a_decline_belongs_to_its_key_and_is_one_charge(local: RunningSandbox) -> None:
+    given: Any = {"amount": 100, "currency": "sgd", "confirm": True, "payment_method": "pm_card_visa_chargeDeclined"}
+    for _ in range(2):
+        with pytest.raises(stripe.CardError) as declined:
+            client_of(local.url).v1.payment_intents.create(params=given, options={"idempotency_key": "order-1"})
+    assert (declined.value.code, declined.value.http_status) == ("card_declined", 402)
+    assert declined.value.headers["Idempotent-Replayed"] == "true"  # type: ignore[index]
+    assert len(local.control.charges()) == 1
+
+
 def test_a_second_request_while_the_first_is_under_way_is_a_conflict(local: RunningSandbox) -> None:
     local.control.fail_next(1, "slow")
     made: list[Any] = []

@@ -191,6 +191,19 @@ def test_expand_puts_objects_where_the_ids_were(
     assert listed.data[0].payment_intent.latest_charge.object == "charge"
 
 
+def test_expand_follows_four_steps_from_object_to_object(
+    api: stripe.StripeClient, local: RunningSandbox, checkout: Create
+) -> None:
+    intent = local.control.pay(checkout().id)["payment_intent"]
+    path = "charge.payment_intent.latest_charge.balance_transaction"
+    refund: Any = api.v1.refunds.create(params={"payment_intent": intent, "amount": 900, "expand": [path]})
+    charge = refund.charge.payment_intent.latest_charge
+    assert (charge.id, charge.balance_transaction.amount) == (refund.charge.id, 4900)
+    (line,) = api.v1.balance_transactions.list(params={"type": "refund", "expand": ["data.source.charge"]}).data
+    source: Any = line.source
+    assert (source.id, source.charge.amount_refunded) == (refund.id, 900)
+
+
 def test_expand_refuses_what_is_no_object_and_what_is_too_deep(api: stripe.StripeClient, checkout: Create) -> None:
     session = checkout()
     with pytest.raises(stripe.InvalidRequestError, match=r"This property cannot be expanded \(status\)"):
