@@ -1,7 +1,7 @@
 """Giving an order's goods back, and cancelling an order that Stripe never took."""
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from shop.catalog import stock
@@ -38,9 +38,18 @@ def release_stock(session: Session, order: Order) -> None:
 
 def pieces_of(session: Session, order: Order) -> dict[int, int]:
     """Variant id -> pieces of an order."""
+    return _pieces(session, order, OrderLine.quantity.expression)
+
+
+def owed_pieces(session: Session, order: Order) -> dict[int, int]:
+    """Variant id -> pieces of an order that have not been paid back."""
+    return _pieces(session, order, OrderLine.quantity - OrderLine.refunded_quantity)
+
+
+def _pieces(session: Session, order: Order, counted: ColumnElement[int]) -> dict[int, int]:
     pieces: dict[int, int] = {}
-    rows = session.execute(select(OrderLine.variant_id, OrderLine.quantity).where(OrderLine.order_id == order.id))
+    rows = session.execute(select(OrderLine.variant_id, counted).where(OrderLine.order_id == order.id))
     for variant_id, quantity in rows:
-        if variant_id is not None:
+        if variant_id is not None and quantity:
             pieces[variant_id] = pieces.get(variant_id, 0) + quantity
     return pieces

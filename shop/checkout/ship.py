@@ -4,13 +4,19 @@ from urllib.parse import urlsplit
 
 from sqlalchemy import select
 
+from shop.checkout.attention import take_owed
 from shop.db import Database
-from shop.errors import InvalidChange, NotFound
+from shop.errors import InvalidChange, NotFound, OutOfStock
 from shop.fulfilment.models import Shipment
 from shop.mail.outbox import post
 from shop.orders.facts import record
 from shop.orders.models import Order
 from shop.staff import audit
+
+DISPUTED = {
+    "open": "The buyer's bank disputes this payment. Nothing must leave before that has ended.",
+    "lost": "The buyer's bank has taken this payment back. Nothing must leave for it.",
+}
 
 
 def ship(
@@ -18,7 +24,8 @@ def ship(
 ) -> None:
     """Record that an order's parcel has left, in the audit trail too, and tell the buyer. One transaction.
 
-    Raises NotFound, and InvalidChange for an order that is not paid, has shipped already, waits for staff to look at it, or
+    Goods that were gone when the payment came are taken off the shelf first. Raises NotFound, and InvalidChange for an order
+    that is not paid, has been refunded, is disputed, has shipped already, waits for staff to look at it or for its goods, or
     for a tracking address that is no web address.
     """
     tracking_number = tracking_number.strip()
@@ -34,8 +41,14 @@ def ship(
             raise InvalidChange("tracking_number", "This order has not been paid; nothing must leave for it.")
         if order.attention:
             raise InvalidChange("tracking_number", "This order needs a look first; see what is said at its top.")
-        if order.refunded_minor >= order.paid_minor > 0:
+        if order.refunded_minor + order.refund_pending_minor >= order.paid_minor > 0:
             raise InvalidChange("tracking_number", "This order has been refunded.")
+        if order.dispute_state in {"open", "lost"}:
+            raise InvalidChange("tracking_number", DISPUTED[order.dispute_state])
+        try:
+            take_owed(session, order, actor)
+        except OutOfStock as refusal:
+            raise InvalidChange("tracking_number", f"This order waits for its goods: {refusal}") from refusal
         if not record(session, order, "shipped", actor, note=f"{carrier} {tracking_number}".strip()):
             raise InvalidChange("tracking_number", "This order has shipped already.")
         session.add(

@@ -107,11 +107,15 @@ def flag(session: Session, order: Order, reason: str, source: str) -> bool:
     return True
 
 
-def dealt_with(session: Session, order: Order, actor: str, note: str) -> bool:
-    """Staff have looked at a locked order that asked for it, and `note` says what came of it. True if it did ask."""
-    if not order.attention:
+def dealt_with(session: Session, order: Order, actor: str, note: str, *, about: str = "") -> bool:
+    """Staff have looked at a locked order that asked for it, and `note` says what came of it. True if it did ask.
+
+    With `about` only the reasons that begin so are dealt with; the others still stand.
+    """
+    left = [reason for reason in (order.attention or "").splitlines() if not reason.startswith(about)]
+    if not order.attention or len(left) == len(order.attention.splitlines()):
         return False
-    order.attention = None
+    order.attention = "\n".join(left) or None
     order.status = status_of(order)
     tell(session, order, "dealt_with", actor, note=note)
     return True
