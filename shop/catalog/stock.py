@@ -11,7 +11,7 @@ from sqlalchemy import Table, Update, bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
 from shop.catalog.models import CatalogueClock, Product, StockMovement, Variant
-from shop.db import changed_rows
+from shop.db import changed_rows, insert_once
 from shop.errors import InvalidChange, NotFound, OutOfStock
 
 MOST_ON_HAND = 100_000_000
@@ -65,6 +65,7 @@ _RELEASED = (
     .values(reserved=_VARIANTS.c.reserved - bindparam("pieces"))
 )
 _SOLD = _RELEASED.values(on_hand=_VARIANTS.c.on_hand - bindparam("pieces"))
+_MOVED = insert(cast("Table", StockMovement.__table__))
 
 
 def _change_each(session: Session, change: Update, pieces: Mapping[int, int]) -> None:
@@ -91,7 +92,20 @@ def sell(session: Session, pieces: Mapping[int, int], reference: str) -> None:
         for variant_id in sorted(pieces)
     ]
     if moved:
-        session.execute(insert(StockMovement), moved)
+        session.connection().execute(_MOVED, moved)
+
+
+def restock(session: Session, pieces: Mapping[int, int], reference: str, *, reason: str, actor: str) -> None:
+    """Put pieces that came back on the shelf, with a ledger line named `reference`: once for each, however often it is called."""
+    for variant_id in sorted(pieces):
+        line = {"variant_id": variant_id, "pieces": pieces[variant_id], "kind": "restock", "reference": reference}
+        if insert_once(session, StockMovement, {**line, "reason": reason[:200], "actor": actor[:120]}):
+            session.execute(
+                update(Variant)
+                .where(Variant.id == variant_id)
+                .values(on_hand=Variant.on_hand + pieces[variant_id])
+                .execution_options(synchronize_session=False)
+            )
 
 
 def adjust(session: Session, variant_id: int, pieces: int, reason: str, actor: str, kind: str = "adjust") -> int:

@@ -1,4 +1,7 @@
-"""Sweep: unpaid orders whose time is over. Every process may run it at any time; running it twice does no harm."""
+"""Sweep: unpaid orders whose time is over, and refunds that nobody has heard the end of.
+
+Every process may run it at any time; running it twice does no harm.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -7,6 +10,7 @@ import structlog
 from sqlalchemy import func, nulls_first, select, update
 
 from shop.checkout.closing import close_attempt, look_at_payment
+from shop.checkout.refunding import finish_refunds
 from shop.db import Database, now
 from shop.errors import PaymentRefused, PaymentUnavailable
 from shop.orders.models import Order
@@ -23,15 +27,16 @@ PROCESSING_LOOK = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """How many orders were closed, looked at, and left for later because Stripe did not answer."""
+    """How many orders were closed and looked at, how many refunds were, and how much Stripe did not answer for."""
 
     closed: int = 0
     looked_at: int = 0
     postponed: int = 0
+    refunds: int = 0
 
 
 def sweep(database: Database, gateway: Gateway, limit: int = 200) -> Swept:
-    """Close unpaid orders that are past their session's expiry or were never opened, and look at delayed payments.
+    """Close unpaid orders that are past their session's expiry or were never opened; look at delayed payments and refunds.
 
     Stripe is asked first, always: what it calls paid is settled as paid. What was looked at longest ago comes first, so that
     `limit` orders which Stripe does not answer for never keep the others waiting. Owns its transactions, one order at a
@@ -71,7 +76,8 @@ def sweep(database: Database, gateway: Gateway, limit: int = 200) -> Swept:
         except (PaymentUnavailable, PaymentRefused) as error:
             postponed += 1
             log.warning("sweep_postponed", order_id=order_id, code=error.code)
-    return Swept(closed, looked_at, postponed)
+    finished = finish_refunds(database, gateway, limit)
+    return Swept(closed, looked_at, postponed + finished.postponed, finished.looked_at)
 
 
 def _note_look(database: Database, order_ids: list[int], moment: datetime) -> None:
