@@ -192,3 +192,13 @@ class BadImage(ShopError):
 
     code = "bad_image"
     status = 422
+
+
+class RunningAlready(ShopError):
+    """The comparison with Stripe is under way in another process, and one at a time is enough."""
+
+    code = "running_already"
+    status = 409
+
+    def __init__(self) -> None:
+        super().__init__("A comparison with Stripe is under way already. It is shown in the back office.")
