@@ -2,11 +2,13 @@
 
     settings      what it needs to know           server        run it, or run it inside a test
     app           the Flask app, wired            account       one account: store, clock, deliveries, faults
-    api           every API call's way through    routes        its endpoints
+    api           every API call's way through    routes, keys, versions   its endpoints, who may call, and how
     contract      requests against the SDK's parameter types, resources: answers against its resource types
+    idempotency, lists, expansion                 what every endpoint has in common
     rules, line_rules, texts, metadata            what Stripe asks beyond types
     sessions, lines, products                     what is sold, and on which page
-    payments, charges, refunds, disputes, balance what happens to the money, with the events it makes
+    payments, intents, methods, charges           how it is paid, with the events that this makes
+    refunds, refundable, disputes, evidence, rulings, balance   what becomes of the money afterwards
     due           what time alone does            cards         Stripe's test cards
     page, forms   the hosted payment page
     events, delivery                              webhooks, signed, repeated until somebody answers 2xx

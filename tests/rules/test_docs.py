@@ -29,6 +29,8 @@ from shop.sandbox.cards import CARDS
 from shop.sandbox.control import Control
 from shop.sandbox.faults import DELIVERY_KINDS, KINDS
 from shop.sandbox.promotions import CODES
+from shop.sandbox.routes import routes as sandbox_routes
+from shop.sandbox.settings import SandboxSettings
 from shop.staff.models import ROLES
 from shop.staff.permissions import PERMISSIONS
 from shop.web.assets import STATIC
@@ -182,6 +184,13 @@ def test_the_test_cards_are_those_of_the_local_stripe() -> None:
     rows = re.findall(r"^\| `(\d+)` \| (.+) \|$", section("docs/local-stripe.md", "Test cards"), re.MULTILINE)
     assert rows == [(card.number, card.label) for card in CARDS]
     assert first_cells(section("docs/local-stripe.md", "Other ways to pay")) == [code.code for code in CODES]
+
+
+def test_every_address_of_the_local_stripe_is_listed() -> None:
+    routes = sandbox_routes(SandboxSettings(Path("stripe.db"), "http://127.0.0.1"))
+    addresses = {route.path.partition("/<")[0] for route in routes}
+    listed = [cell for cell in first_cells(section("docs/local-stripe.md", "The API")) if cell.startswith("/v1/")]
+    assert sorted(listed) == sorted(addresses)
 
 
 def test_every_control_of_the_local_stripe_is_listed_with_its_arguments() -> None:
