@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar, cast
+from weakref import WeakSet
 
 import sqlalchemy as sa
 from sqlalchemy import event
@@ -78,19 +79,52 @@ def engine_options(url: str) -> dict[str, Any]:
     return {
         "url": url,
         "hide_parameters": True,
-        "connect_args": {"connect_timeout": 5},
+        # A host that vanishes says nothing: without these a request would wait a quarter of an hour for its answer.
+        "connect_args": {
+            "connect_timeout": 5,
+            "keepalives_idle": 15,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 30_000,
+        },
         "pool_pre_ping": True,
         "pool_size": 8,
         "max_overflow": 24,
     }
 
 
-_open = threading.local()
+def is_away(error: Exception) -> bool:
+    """Whether `error` says that the database cannot be reached or has just gone, rather than that it was asked wrongly.
+
+    PostgreSQL while it stops, starts or refuses connections (classes 57 and 53 of its codes), and whatever has no code since
+    no server was there to give one; also when every connection of this process has been busy for half a minute.
+    """
+    if isinstance(error, sa.exc.TimeoutError):
+        return True
+    if not isinstance(error, sa.exc.DBAPIError):
+        return False
+    code = getattr(error.orig, "sqlstate", "")
+    away = code is None or code[:3] == "57P" or code[:2] in {"08", "53"}
+    return error.connection_invalidated or (isinstance(error, sa.exc.OperationalError) and away)
+
+
+class _Open(threading.local):
+    """The connections on which this thread has a transaction open.
+
+    The connections themselves are kept, not a note with each: one that has lost its server can no longer be asked for notes,
+    and a transaction that was never counted down would keep its thread from calling Stripe for ever.
+    """
+
+    def __init__(self) -> None:
+        self.connections: WeakSet[Connection] = WeakSet()
+
+
+_open = _Open()
 
 
 def open_transactions() -> int:
     """How many database transactions this thread has open now. The payment gateway refuses to call out unless it is 0."""
-    return cast(int, getattr(_open, "count", 0))
+    return len(_open.connections)
 
 
 def prepare(engine: Engine) -> Engine:
@@ -119,15 +153,13 @@ def prepare(engine: Engine) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _count_up(connection: Connection) -> None:
-        connection.info["counted"] = True
-        _open.count = open_transactions() + 1
+        _open.connections.add(connection)
 
     @event.listens_for(engine, "commit")
     @event.listens_for(engine, "rollback")
     def _count_down(connection: Connection) -> None:
         # A commit that fails is followed by a rollback of the same transaction, which counts once.
-        if connection.info.pop("counted", False):
-            _open.count = open_transactions() - 1
+        _open.connections.discard(connection)
 
     return engine
 

@@ -5,8 +5,10 @@ import time
 import structlog
 from flask import Flask, Response, got_request_exception, jsonify, render_template, request
 from flask_wtf.csrf import CSRFError
+from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
+from shop.db import is_away
 from shop.errors import PaymentRefused, ShopError
 from shop.web.limits import limiter
 from shop.web.naming import shown_path
@@ -45,6 +47,7 @@ SENTENCES = {
     413: "What you sent is larger than we can take.",
     429: "There were too many requests from your address. Please wait a minute and try again.",
     500: "We have been told about it. Nothing was charged by this page; please try again in a moment.",
+    503: "The shop cannot get at its own records right now. Nothing was charged by this page; please try again in a moment.",
 }
 
 
@@ -124,3 +127,12 @@ def register(app: Flask) -> None:
         except Exception as second:  # whatever broke the page may break the page that says so
             log.error("unhandled", path=shown_path(), exc_info=second)
             return Response(SENTENCES[500] + "\n", status=500, mimetype="text/plain")
+
+    @app.errorhandler(SQLAlchemyError)
+    def _database(error: SQLAlchemyError) -> Response:
+        if not is_away(error):
+            return _broken(error)
+        log.warning("database_unreachable", path=shown_path(), kind=type(error).__name__)
+        answer = answer_for(503, "database_unreachable", SENTENCES[503])
+        answer.headers["Retry-After"] = "5"
+        return answer

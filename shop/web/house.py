@@ -1,17 +1,19 @@
 """What every door needs at hand: settings, database, the showcase of products, placements, and the payment gateway."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from inspect import iscoroutinefunction
 from typing import Any, cast
 
 from flask import current_app
 from flask_sqlalchemy_lite import SQLAlchemy
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from shop.articles.placement import PlacementSigner
 from shop.catalog.showcase import ProductView, Shelf, Showcase, shelf
 from shop.config import Settings
-from shop.db import Database
+from shop.db import Database, is_away
 from shop.payments.gateway import Gateway
 from shop.web.offer import Countries, CountriesServed
 
@@ -24,8 +26,21 @@ class RequestSessions(SQLAlchemy):
         super().init_app(app)
         # Closing async sessions, of which there are none, costs a thread of its own after every request.
         app.teardown_appcontext_funcs[:] = [
-            end for end in app.teardown_appcontext_funcs if not iscoroutinefunction(end)
+            _though_database_is_away(end) for end in app.teardown_appcontext_funcs if not iscoroutinefunction(end)
         ]
+
+
+def _though_database_is_away(end: Callable[..., None]) -> Callable[..., None]:
+    """Ends a request's reading; if the database has gone meanwhile it has ended that, and the answer is ready to be sent."""
+
+    def ended(error: BaseException | None) -> None:
+        try:
+            end(error)
+        except SQLAlchemyError as failure:
+            if not is_away(failure):
+                raise
+
+    return ended
 
 
 db = RequestSessions(session_options={"expire_on_commit": False, "autoflush": False})

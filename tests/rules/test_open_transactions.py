@@ -2,7 +2,7 @@
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from shop.db import Database, open_transactions
 
@@ -34,3 +34,17 @@ def test_a_commit_that_fails_ends_one_transaction_and_not_the_one_around_it(data
         with database.transaction() as session:
             session.execute(text("DROP TABLE late"))
             session.execute(text("DROP TABLE late_parents"))
+
+
+def test_a_transaction_that_lost_its_connection_is_not_open_any_more(postgres_database: Database) -> None:
+    def cut_off() -> None:
+        with postgres_database.transaction() as session:
+            session.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
+
+    with pytest.raises(OperationalError):
+        cut_off()
+    assert open_transactions() == 0
+    with postgres_database.transaction() as session:
+        session.execute(text("SELECT 1"))
+        assert open_transactions() == 1
+    assert open_transactions() == 0
