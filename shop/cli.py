@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -14,6 +14,7 @@ from shop import __version__
 from shop.errors import ShopError
 
 if TYPE_CHECKING:
+    from shop.checkout.runs import Progress
     from shop.config import Settings
     from shop.db import Database
 
@@ -239,6 +240,64 @@ def sweep() -> None:
     with _database(settings) as database:
         swept = sweep(database, Gateway(settings))
     click.echo(", ".join(f"{count} {name.replace('_', ' ')}" for name, count in asdict(swept).items()))
+
+
+@main.command()
+@click.option("--since", metavar="WHEN", help="From a date (2026-11-01) or so long ago (90m, 12h, 3d, 2w) until now.")
+def reconcile(since: str | None) -> int:
+    """Compare with Stripe's books, settle what was missed, and list what differs. The worker does this every night.
+
+    Unless told otherwise it goes back to a day before the last run that finished, 30 days at most. Ends with status 1 when
+    anything differs.
+    """
+    settings = _settings()
+    from shop.checkout.reconcile import asked_since, open_discrepancies, reconcile
+    from shop.db import now
+    from shop.errors import PaymentRefused, PaymentUnavailable
+    from shop.payments.gateway import Gateway
+    from shop.processes import CannotRun
+
+    try:
+        moment = asked_since(since, now()) if since else None
+    except (ValueError, OverflowError) as error:
+        raise click.BadParameter(
+            f"{since} is no date and no age: write 2026-11-01 or 3d.", param_hint="--since"
+        ) from error
+    with _database(settings) as database:
+        try:
+            with _progress() as show:
+                done = reconcile(database, Gateway(settings), moment, show)
+        except (PaymentUnavailable, PaymentRefused) as error:
+            said = error.reason if isinstance(error, PaymentRefused) else "it did not answer"
+            raise CannotRun(f"Stripe let the comparison end ({said}). What was mended stays; run it again.") from error
+        with database.reading() as session:
+            differs = open_discrepancies(session)
+    click.echo(f"{done.looked_at} looked at, {done.mended} mended, {done.found} found")
+    for each in differs:
+        click.echo(f"{each.order_number or 'no order'}: {each.cause} [{each.kind}]")
+    return 1 if differs else 0
+
+
+@contextmanager
+def _progress() -> "Iterator[Callable[[Progress], None]]":
+    """At a terminal one line for each stage, which counts; nothing where nobody looks on."""
+    stage = ""
+
+    def show(progress: "Progress") -> None:
+        nonlocal stage
+        begins = "\r" if progress.stage == stage else "\n" if stage else ""
+        stage = progress.stage
+        counts = f"{progress.looked_at} looked at, {progress.mended} mended, {progress.found} found"
+        click.echo(f"{begins}{stage:<20}{counts}", nl=False, err=True)
+
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    try:
+        yield show
+    finally:
+        if stage:
+            click.echo(err=True)
 
 
 @main.command()

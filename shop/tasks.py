@@ -7,6 +7,7 @@ their time), the tasks look for it there, and a lost queue loses nothing but a m
 import signal
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -21,9 +22,11 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
 from shop.cart.forgetting import forget_carts, forget_tickets
+from shop.checkout.reconcile import reconcile
 from shop.checkout.sweep import sweep
 from shop.config import Settings
 from shop.db import now
+from shop.errors import PaymentRefused, PaymentUnavailable, RunningAlready
 from shop.mail.sending import is_due, send_due
 from shop.orders.models import Order
 from shop.workshop import Workshop
@@ -54,6 +57,7 @@ class Tasks:
     send_mail: Task
     sweep: Task
     forget_old_carts: Task
+    compare_with_stripe: Task
 
 
 def queue_for(settings: Settings) -> Huey:
@@ -118,6 +122,11 @@ def tasks_on(queue: Huey, workshop: Workshop) -> Tasks:
             with workshop.database.transaction() as session:
                 forgotten = forget_carts(session, before, payable, limit=CARTS_AT_ONCE)
 
+    def compare_with_stripe() -> None:
+        """Hold Stripe's books against the shop's; see `shop.checkout.reconcile`. What a run says of its end is in its row."""
+        with suppress(RunningAlready, PaymentUnavailable, PaymentRefused):
+            reconcile(workshop.database, workshop.gateway)
+
     def task(function: Callable[[], None], moment: Callable[..., bool]) -> Task:
         return cast(Task, queue.periodic_task(moment)(function))
 
@@ -127,6 +136,7 @@ def tasks_on(queue: Huey, workshop: Workshop) -> Tasks:
         send_mail=task(send_mail, every_minute),
         sweep=task(sweep_orders, every_minute),
         forget_old_carts=task(forget_old_carts, crontab(hour="3", minute="17")),
+        compare_with_stripe=task(compare_with_stripe, crontab(hour="2", minute="41")),
     )
 
 
