@@ -23,6 +23,7 @@ class OrderLineView:
     """A line as it was ordered."""
 
     id: int
+    variant_id: int | None
     title: str
     variant_title: str
     sku: str
@@ -105,9 +106,27 @@ class OrderView:
         return self.status not in {"pending", "processing"}
 
     @property
+    def buyers_status(self) -> str:
+        """The status as far as it is the buyer's: what their bank asks of the shop is left out."""
+        if self.status != "disputed":
+            return self.status
+        if self.refunded.minor:
+            return "partly_refunded" if self.refunded < self.paid else "refunded"
+        return "shipped" if self.shipped_at is not None else "paid"
+
+    @property
+    def buyers_label(self) -> str:
+        return LABELS[self.buyers_status]
+
+    @property
+    def can_be_ordered_again(self) -> bool:
+        """Whether it has ended without being paid, and no payment for it can arrive any more."""
+        return self.status in {"payment_failed", "expired", "cancelled"}
+
+    @property
     def version(self) -> str:
         """Changes whenever the timeline grows; a waiting page compares it."""
-        return f"{self.status}-{len(self.entries)}"
+        return f"{self.buyers_status}-{len(self.entries)}"
 
     @property
     def story(self) -> OrderLineView | None:
@@ -184,6 +203,7 @@ def _view(order: Order) -> OrderView:
         lines=tuple(
             OrderLineView(
                 id=line.id,
+                variant_id=line.variant_id,
                 title=line.title,
                 variant_title=line.variant_title,
                 sku=line.sku,

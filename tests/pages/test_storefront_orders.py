@@ -10,8 +10,10 @@ from shop.app import create_app
 from shop.catalog.models import Variant
 from shop.checkout.ship import ship
 from shop.db import now
+from shop.orders.facts import status_of
 from shop.orders.models import Order, OrderEntry
 from shop.payments.gateway import Gateway
+from shop.payments.models import Refund
 from tests.builders import a_product, shipping_to
 from tests.conftest import Shop
 from tests.support.invariants import broken
@@ -207,6 +209,132 @@ def test_a_shipped_order_says_how_to_follow_it(shop: Shop, reader: Reader, token
     assert "desk@example.com" not in page.text
 
 
+# Refunds and disputes
+
+
+def paid(shop: Shop, token: str, **facts: Any) -> None:
+    """The order paid at Stripe, with these columns as refunds or disputes would have left them."""
+    shop.stripe.pay(session_of(shop), **BUYER)
+    becomes(shop, "paid")
+    with shop.database.transaction() as session:
+        order = session.scalars(sa.select(Order)).one()
+        for name, value in facts.items():
+            setattr(order, name, value)
+        order.status = status_of(order)
+
+
+def a_refund(shop: Shop, state: str, amount: int) -> None:
+    with shop.database.transaction() as session:
+        order = session.scalars(sa.select(Order)).one()
+        known = None if state in {"creating", "refused"} else f"re_{state}_{amount}"
+        session.add(
+            Refund(
+                order_id=order.id,
+                stripe_id=known,
+                amount_minor=amount,
+                currency="sgd",
+                status=state,
+                note="the desk's own words",
+                actor="desk@example.com",
+                failure_reason="expired_or_canceled_card",
+            )
+        )
+
+
+@pytest.mark.parametrize(
+    ("state", "says"),
+    [
+        ("pending", "$12.00 is on its way to the card or account that you paid with."),
+        ("requires_action", "$12.00 waits for you: look for a message from Stripe that asks where it should go."),
+        ("succeeded", "$12.00 went back to the card or account that you paid with."),
+        ("failed", "$12.00 could not be sent. Somebody here is looking at it and will write to you."),
+        ("canceled", "$12.00 was not sent after all."),
+    ],
+)
+def test_each_refund_says_how_far_it_is(shop: Shop, reader: Reader, token: str, state: str, says: str) -> None:
+    paid(shop, token)
+    a_refund(shop, state, 1200)
+    page = reader.get(f"/orders/{token}")
+    assert "Your refund" in page.words
+    assert says in page.words
+    for of_the_desk in ("the desk", "desk@example.com", "re_", "expired_or_canceled_card"):
+        assert of_the_desk not in page.text
+
+
+def test_a_failed_refund_is_no_sum_that_was_refunded(shop: Shop, reader: Reader, token: str) -> None:
+    paid(shop, token)
+    a_refund(shop, "failed", 1200)
+    page = reader.get(f"/orders/{token}")
+    assert "Refunded" not in page.words
+    assert "Paid" in page.words
+
+
+@pytest.mark.parametrize("state", ["creating", "refused"])
+def test_a_refund_that_stripe_has_not_taken_is_not_promised(shop: Shop, reader: Reader, token: str, state: str) -> None:
+    paid(shop, token)
+    a_refund(shop, state, 1200)
+    assert "refund" not in reader.get(f"/orders/{token}").words.lower()
+
+
+def test_an_order_that_is_refunded_in_part_says_how_much_and_that_the_rest_still_comes(
+    shop: Shop, reader: Reader, token: str
+) -> None:
+    paid(shop, token, refunded_minor=1200, refund_pending_minor=700)
+    a_refund(shop, "succeeded", 1200)
+    a_refund(shop, "pending", 700)
+    page = reader.get(f"/orders/{token}")
+    for words in ("Partly refunded", "Your refunds", "Refunded$12.00", "Refund on its way$7.00", "Shipped not yet"):
+        assert words in page.words
+
+
+def test_an_order_that_is_refunded_says_so_once_all_of_it_is(shop: Shop, reader: Reader, token: str) -> None:
+    paid(shop, token, refunded_minor=8300)
+    a_refund(shop, "succeeded", 8300)
+    page = reader.get(f"/orders/{token}")
+    assert "Refunded" in page.words
+    assert "Your money went back to the card or account that you paid with" in page.words
+    assert "Partly" not in page.words
+
+
+@pytest.mark.parametrize("state", ["open", "lost"])
+@pytest.mark.parametrize(
+    ("facts", "label"),
+    [
+        ({}, "Paid"),
+        ({"shipped_at": now()}, "Shipped"),
+        ({"refunded_minor": 1200}, "Partly refunded"),
+        ({"refunded_minor": 8300}, "Refunded"),
+    ],
+)
+def test_a_dispute_is_between_the_shop_and_a_bank(
+    shop: Shop, reader: Reader, token: str, state: str, facts: dict[str, Any], label: str
+) -> None:
+    paid(shop, token, dispute_state=state, disputed_minor=8300, **facts)
+    page = reader.get(f"/orders/{token}")
+    assert page.all("h1")[0]["class"] == f"status status-{label.lower().replace(' ', '_')}"
+    assert f"Order {numbered(shop)} {label} " in page.words
+    assert "isput" not in page.text
+    told: Any = reader.client.get(f"/orders/{token}/state").json
+    assert "isput" not in str(told)
+
+
+def numbered(shop: Shop) -> str:
+    with shop.database.reading() as session:
+        return str(session.scalars(sa.select(Order.number)).one())
+
+
+def test_an_order_that_was_cancelled_after_a_payment_does_not_say_that_nothing_was_charged(
+    shop: Shop, reader: Reader, token: str
+) -> None:
+    with shop.database.transaction() as session:
+        session.execute(sa.update(Order).values(status="cancelled", cancelled_at=now(), open_cart_id=None))
+    a_refund(shop, "pending", 8300)
+    page = reader.get(f"/orders/{token}")
+    assert "what you paid goes back to you" in page.words
+    assert "nothing was charged" not in page.words
+    assert "$83.00 is on its way" in page.words
+
+
 def test_the_story_that_led_to_the_order_is_a_click_away(shop: Shop, reader: Reader) -> None:
     with shop.database.transaction() as session:
         a_product(session, "mug", title="Mug")
@@ -240,7 +368,7 @@ def test_whoever_has_the_link_learns_neither_name_nor_street_nor_address(
         assert secret not in page.text
 
 
-@pytest.mark.parametrize("page", ["", "/state", "/return", "/cancelled"])
+@pytest.mark.parametrize("page", ["", "/state", "/return", "/cancelled", "/again"])
 def test_nobody_keeps_it_indexes_it_or_hears_of_it(shop: Shop, reader: Reader, token: str, page: str) -> None:
     headers = reader.get(f"/orders/{token}{page}").headers
     assert headers["Cache-Control"] == "no-store"

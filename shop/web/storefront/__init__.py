@@ -8,7 +8,7 @@ from flask import Blueprint, Flask, Response, request
 from werkzeug.exceptions import MethodNotAllowed
 
 from shop.web.house import House
-from shop.web.storefront import adding, cart, handover, orders, paying, product, shelf
+from shop.web.storefront import adding, again, cart, handover, orders, paying, product, shelf
 from shop.web.storefront.front import Front
 
 
@@ -44,6 +44,8 @@ def register(app: Flask) -> None:
     door.add_url_rule("/orders/<token>", "order", orders.show)
     door.add_url_rule("/orders/<token>/return", "order_return", acts(orders.come_back))
     door.add_url_rule("/orders/<token>/cancelled", "order_cancelled", acts(orders.cancelled))
+    door.add_url_rule("/orders/<token>/again", "again", again.show)
+    door.add_url_rule("/orders/<token>/again", "order_again", again.order_again, methods=["POST"])
     door.add_url_rule("/orders/<token>/state", "order_state", orders.state)
 
     @door.after_request

@@ -18,6 +18,7 @@ from shop.web.storefront.forms import country_form, quantity_form
 
 NOTES = {
     "added": "Added to your cart.",
+    "again": "What there still is of your order is in your cart.",
     "cancelled": "Payment was cancelled and nothing was charged. Your cart is as you left it.",
     "handover": "Here is the cart that you filled under the story.",
 }
@@ -31,7 +32,7 @@ TICKET_USED = "This link to a cart has been used already, or is too old. What yo
 def show() -> Response:
     """The cart as it is now. At most six statements."""
     note = next((said for name, said in NOTES.items() if name in request.args), "")
-    if "added" in request.args and not cart_handle():
+    if request.args.keys() & {"added", "again"} and not cart_handle():
         return answer(200, alert=NO_COOKIE)
     if "ticket" in request.args:
         return answer(200, alert=TICKET_USED)

@@ -12,6 +12,7 @@ from shop.checkout.closing import abandon, look_at_payment
 from shop.errors import NotFound, PaymentRefused, PaymentUnavailable
 from shop.fulfilment.shipments import shipments_of
 from shop.orders.reading import OrderView, find_by_token
+from shop.payments.refunds import RefundView, refunds_of
 from shop.web.carts import keep_handle
 from shop.web.house import end_reading, house, reading
 from shop.web.limits import limiter
@@ -22,7 +23,8 @@ log = structlog.get_logger(__name__)
 TOKEN = re.compile(r"[A-Za-z0-9_-]{16,64}")
 
 
-def _find(token: str) -> OrderView:
+def find(token: str) -> OrderView:
+    """The order that this link opens. Three statements. Raises NotFound."""
     order = find_by_token(reading(), token) if TOKEN.fullmatch(token) else None
     if order is None:
         raise NotFound("order")
@@ -30,11 +32,15 @@ def _find(token: str) -> OrderView:
 
 
 def show(token: str) -> str:
-    """GET /orders/<token>. Four statements."""
-    order = _find(token)
+    """GET /orders/<token>. Four statements, five once there may be refunds."""
+    order = find(token)
+    refunds: tuple[RefundView, ...] = ()
+    if order.paid_at is not None or order.status in {"attention", "cancelled"}:
+        refunds = tuple(refund for refund in refunds_of(reading(), order.id) if refund.is_known_to_the_buyer)
     return render_template(
         "storefront/order.html",
         order=order,
+        refunds=refunds,
         parcels=shipments_of(reading(), order.id),
         address=part_of_address(order.address, house().served.name(order.country)),
         email=part_of_email(order.email),
@@ -43,14 +49,14 @@ def show(token: str) -> str:
 
 def state(token: str) -> Response:
     """GET /orders/<token>/state: what a waiting page compares."""
-    order = _find(token)
-    return jsonify(status=order.status, version=order.version)
+    order = find(token)
+    return jsonify(status=order.buyers_status, version=order.version)
 
 
 @limiter.limit("60/minute")
 def come_back(token: str) -> Response:
     """GET /orders/<token>/return: back from the payment page, perhaps before the webhook; ask, then show the order."""
-    order = _find(token)
+    order = find(token)
     end_reading()
     if not order.is_settled:
         try:
@@ -69,7 +75,7 @@ def cancelled(token: str) -> Response:
     order's link may have been passed on. An order that was paid after all is shown instead. Raises PaymentUnavailable rather than put goods into a second cart that the first one can
     still pay for.
     """
-    order = _find(token)
+    order = find(token)
     end_reading()
     still_payable = False
     try:
@@ -78,7 +84,7 @@ def cancelled(token: str) -> Response:
         # Its goods stay held until the sweep can ask again; the reader's cart counts them as the reader's own.
         log.warning("cancel_without_answer", order=order.number, code=error.code)
         still_payable = True
-    order = _find(token)
+    order = find(token)
     end_reading()
     if order.paid_at is not None or order.processing_at is not None:
         return redirect(url_for("storefront.order", token=token), 303)  # type: ignore[return-value]
