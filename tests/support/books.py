@@ -44,7 +44,7 @@ def broken_books(session: Session) -> list[str]:
             wrong.append(f"{name}: refunded {order.refunded_minor}, its refunds say {done}")
         if order.refund_pending_minor != min(under_way, order.paid_minor - done):
             wrong.append(f"{name}: {order.refund_pending_minor} under way, its refunds say {under_way}")
-        taken = sum(d.withdrawn_minor - d.reinstated_minor for d in disputes[order.id])
+        taken = sum(d.withdrawn_minor - d.reinstated_minor for d in disputes[order.id] if d.currency == order.currency)
         if order.disputed_minor != max(taken, 0):
             wrong.append(f"{name}: disputed {order.disputed_minor}, its disputes say {taken}")
         if order.dispute_state != _state_of(disputes[order.id]):
@@ -147,6 +147,10 @@ def money_held(session: Session) -> dict[str, int]:
         held[order.currency] += order.paid_minor - order.disputed_minor
         if order.unmatched_minor and order.unmatched_currency:
             held[order.unmatched_currency] += order.unmatched_minor
+    # What a dispute takes in another currency than the order's, it takes of a payment that was not the order's.
+    foreign = select(Dispute).join(Order, Order.id == Dispute.order_id).where(Dispute.currency != Order.currency)
+    for dispute in session.scalars(foreign.execution_options(populate_existing=True)):
+        held[dispute.currency] -= dispute.withdrawn_minor - dispute.reinstated_minor
     for refund in session.scalars(select(Refund).execution_options(populate_existing=True)):
         if refund.stripe_id and refund.status not in NOTHING:
             held[refund.currency] -= refund.amount_minor
