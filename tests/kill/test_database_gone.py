@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 import requests
 import stripe
-from sqlalchemy import text
+from sqlalchemy import func, select, text, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from shop.config import Settings
-from shop.db import Database, is_away
+from shop.db import Database, is_away, now
+from shop.mail.models import OutboxMessage
 from shop.sandbox.control import Control
 from shop.sandbox.server import running as running_sandbox
 from shop.schema import migrate
@@ -54,6 +55,7 @@ class Outage:
     crowd: Crowd
     said_when_away: list[requests.Response]
     seconds_until_back: list[float]
+    unsent: int
     lived: bool
     log: str
 
@@ -74,16 +76,19 @@ def outage(server: OwnServer, tmp_path_factory: pytest.TempPathFactory) -> Itera
             "SHOP_PORT": port,
             "SHOP_URL": url,
             "SHOP_PROXIES": 1,
+            "SHOP_QUEUE_URL": postgres.libpq_url(server.url, "outage"),
             "STRIPE_API_BASE": stripe_here.url,
         }
+        worker = open_now.enter_context(running("worker", env=environment(**settings), log=folder / "worker.log"))
         shop = open_now.enter_context(running("serve", env=environment(**settings), log=folder / "log"))
         shop.answers(f"{url}/readyz")
-        processes = set(shop.everyone())
+        worker.says("worker started")
+        processes = {*shop.everyone(), *worker.everyone()}
         stripe_here.control.set_webhook(f"{url}/webhooks/stripe", TEST_WEBHOOK_SECRET)
         crowd = Crowd(url, stripe_here.control, "mug", PRICE)
         open_now.callback(crowd.over.set)
         readers = crowd.comes(pool, 4)
-        outage = Outage(database, stripe_here.control, stripe_here.url, crowd, [], [], True, "")
+        outage = Outage(database, stripe_here.control, stripe_here.url, crowd, [], [], 0, True, "")
         for mode in ("fast", "immediate"):
             wait_for_orders(crowd, 10)
             server.stop(mode)
@@ -101,10 +106,26 @@ def outage(server: OwnServer, tmp_path_factory: pytest.TempPathFactory) -> Itera
         for reader in readers:
             reader.result(60)
         stripe_here.control.calm()
-        outage.lived = set(shop.everyone()) == processes
+        # What was being sent when the database went may be taken again once its lease has run out.
+        with database.transaction() as session:
+            session.execute(update(OutboxMessage).where(OutboxMessage.state == "waiting").values(due_at=now()))
+        outage.unsent = eventually_sent(database)
+        outage.lived = {*shop.everyone(), *worker.everyone()} == processes
         outage.log = shop.said()
         yield outage
     database.close()
+
+
+def eventually_sent(database: Database) -> int:
+    """How many messages still wait when none has been sent for a while."""
+
+    def waiting() -> int:
+        with database.reading() as session:
+            return session.scalar(select(func.count()).where(OutboxMessage.state != "sent")) or 0
+
+    with suppress(AssertionError):
+        eventually(lambda: not waiting(), 20)
+    return waiting()
 
 
 def wait_for_orders(crowd: Crowd, more: int) -> None:
@@ -129,6 +150,10 @@ def test_every_payment_is_settled_in_the_end_and_stripe_says_the_same(outage: Ou
     with outage.database.reading() as session:
         assert broken(session) == []
         assert disagreements(session, sessions, outage.stripe.events(), everything_told=True) == []
+
+
+def test_a_worker_that_lost_database_and_queue_sends_every_receipt_when_they_are_back(outage: Outage) -> None:
+    assert outage.unsent == 0
 
 
 def test_the_shop_answers_again_by_itself_when_the_database_is_back(outage: Outage) -> None:

@@ -86,9 +86,13 @@ def _turn(folder: Path) -> Iterator[None]:
 
 def sqlalchemy_url(server: str, database: str) -> str:
     """The SQLAlchemy URL of a database on the server."""
+    return libpq_url(server, database).replace("postgresql://", "postgresql+psycopg://", 1)
+
+
+def libpq_url(server: str, database: str) -> str:
+    """The URL of a database on the server in libpq's own form."""
     base, _, query = server.partition("?")
-    base = base.rsplit("/", 1)[0].replace("postgresql://", "postgresql+psycopg://", 1)
-    return f"{base}/{database}" + (f"?{query}" if query else "")
+    return f"{base.rsplit('/', 1)[0]}/{database}" + (f"?{query}" if query else "")
 
 
 def fresh_database(server: str, name: str) -> str:
