@@ -29,7 +29,7 @@ def add(dispute: Body, given: Body, *, submits: bool) -> None:
             raise not_played(f"evidence[{name}]")
         if name in _FILES:
             raise Refusal(f"No such file upload: '{value}'", code="resource_missing", param=f"evidence[{name}]")
-    said = dispute["evidence"] | given
+    said = dispute["evidence"] | {name: value or None for name, value in given.items()}
     if sum(len(value) for value in said.values() if isinstance(value, str)) > LONGEST:
         raise Refusal(f"The combined length of the evidence must be at most {LONGEST} characters.", param="evidence")
     dispute["evidence"] = said

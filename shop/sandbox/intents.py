@@ -4,7 +4,7 @@ from shop.sandbox import charges, disputes, events, methods
 from shop.sandbox.cards import Decline, Means
 from shop.sandbox.currencies import LARGEST_CHARGE, SMALLEST_CHARGE, check_currency, written
 from shop.sandbox.metadata import change_metadata, check_metadata, stored_metadata
-from shop.sandbox.refusals import Body, Refusal, declined, not_played
+from shop.sandbox.refusals import Body, Refusal, check_played, declined, not_played
 from shop.sandbox.resources import completed
 from shop.sandbox.store import Transaction
 
@@ -17,9 +17,22 @@ _DESCRIBED = (
     "statement_descriptor_suffix",
     "transfer_group",
 )
-_NOT_PLAYED = """amount_details application_fee_amount confirmation_token customer customer_account hooks mandate mandate_data
-    off_session on_behalf_of payment_details payment_method_configuration payment_method_data radar_options
-    transfer_data error_on_requires_action amount_to_confirm"""
+_CREATED_WITH = (
+    *_DESCRIBED,
+    "allowed_payment_method_types",
+    "amount",
+    "automatic_payment_methods",
+    "capture_method",
+    "confirmation_method",
+    "confirm",
+    "currency",
+    "excluded_payment_method_types",
+    "metadata",
+    "payment_method",
+    "return_url",
+    "shipping",
+    "use_stripe_sdk",
+)
 
 
 def begin(
@@ -62,7 +75,9 @@ def succeed(tx: Transaction, intent: Body, charge_id: str) -> None:
 
 def create(tx: Transaction, params: Body) -> Body | Refusal:
     """An intent of the shop's own, confirmed at once if `confirm` says so. A decline is returned, not raised."""
-    _check(params)
+    check_played(params, *_CREATED_WITH)
+    if params.get("capture_method") == "manual":
+        raise not_played("capture_method", "not `manual`")
     currency = check_currency(params["currency"], "currency")
     _check_amount(params["amount"], currency)
     check_metadata(params.get("metadata"))
@@ -76,18 +91,16 @@ def create(tx: Transaction, params: Body) -> Body | Refusal:
 def update(tx: Transaction, key: str, params: Body) -> Body:
     """Changes the metadata and the description."""
     intent = tx.get(KIND, key, "intent")
-    for name in params:
-        if name not in ("metadata", "description", "expand"):
-            raise not_played(name)
+    check_played(params, "metadata", "description")
     change_metadata(intent, params)
     if "description" in params:
-        intent["description"] = params["description"]
+        intent["description"] = params["description"] or None
     return tx.update(intent)
 
 
 def confirm(tx: Transaction, key: str, params: Body) -> Body | Refusal:
     """Takes the money. A decline is returned, not raised, since its charge must be kept."""
-    _check(params)
+    check_played(params, "payment_method", "return_url", "use_stripe_sdk")
     intent = _of_the_shop(tx, key)
     if intent["status"] not in ("requires_payment_method", "requires_confirmation"):
         raise _wrong_state(intent, "confirm")
@@ -143,14 +156,6 @@ def _of_the_shop(tx: Transaction, key: str) -> Body:
         )
         raise Refusal(message, executed=True)
     return intent
-
-
-def _check(params: Body) -> None:
-    for name in _NOT_PLAYED.split():
-        if name in params:
-            raise not_played(name)
-    if params.get("capture_method") == "manual":
-        raise not_played("capture_method", "not `manual`")
 
 
 def _check_amount(amount: int, currency: str) -> None:

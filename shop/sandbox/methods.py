@@ -2,7 +2,8 @@
 
 from shop.sandbox import charges
 from shop.sandbox.cards import CARDS, Means, TestCard, passes_luhn, recognised
-from shop.sandbox.refusals import Body, Refusal, missing_parameter, no_such, not_played
+from shop.sandbox.metadata import check_metadata, stored_metadata
+from shop.sandbox.refusals import Body, Refusal, check_played, missing_parameter, no_such, not_played
 from shop.sandbox.store import Transaction
 
 KIND = "payment_method"
@@ -38,6 +39,8 @@ _PAYING_ACCOUNTS = frozenset(("AT611904300234573201", "DE89370400440532013000", 
 
 def create(tx: Transaction, params: Body) -> Body:
     """A card by token or number, or an account to be debited. Raises Refusal for another kind."""
+    check_played(params, "type", "card", _SEPA, "billing_details", "metadata", "allow_redisplay")
+    check_metadata(params.get("metadata"))
     kind = params.get("type")
     if kind is None:
         raise missing_parameter("type")
@@ -45,13 +48,14 @@ def create(tx: Transaction, params: Body) -> Body:
     billing = {"name": None, "email": None, "phone": None, "tax_id": None, **given, "address": _address(given)}
     if kind == "card":
         card = _card(params.get("card") or {})
-        return _make(tx, Means(card), billing, {"number": card.number})
+        expiry = {name: params["card"][name] for name in ("exp_month", "exp_year") if name in params["card"]}
+        return _make(tx, Means(card, **expiry), billing, params, {"number": card.number})
     if kind != _SEPA:
         raise not_played("type", f"only `card` and `{_SEPA}`, not `{kind}`")
     if "iban" not in params.get(_SEPA, {}):
         raise missing_parameter(f"{_SEPA}[iban]")
     iban = params[_SEPA]["iban"].replace(" ", "").upper()
-    return _make(tx, Means(), billing, {"pays": iban in _PAYING_ACCOUNTS})
+    return _make(tx, Means(), billing, params, {"pays": iban in _PAYING_ACCOUNTS})
 
 
 def found(tx: Transaction, key: str) -> Body:
@@ -80,10 +84,11 @@ def pays(tx: Transaction, method: Body) -> bool:
     return bool(tx.private(method["id"]).get("pays"))
 
 
-def _make(tx: Transaction, means: Means, billing: Body, private: Body) -> Body:
+def _make(tx: Transaction, means: Means, billing: Body, params: Body, private: Body) -> Body:
     method = charges.payment_method(tx, means, billing, "eur")
     tx.remember(method["id"], private)
-    return method
+    said = {"metadata": stored_metadata(params.get("metadata"))}
+    return tx.update(method | said | {"allow_redisplay": params.get("allow_redisplay", "unspecified")})
 
 
 def _address(billing: Body) -> Body:

@@ -3,19 +3,18 @@
 from shop.sandbox import events
 from shop.sandbox.currencies import check_currency, check_unit_amount
 from shop.sandbox.metadata import change_metadata, check_metadata, stored_metadata
-from shop.sandbox.refusals import Body, Refusal, missing_parameter, not_played
+from shop.sandbox.refusals import Body, Refusal, check_played, missing_parameter, not_played
 from shop.sandbox.resources import completed
 from shop.sandbox.store import Transaction
 
 _PRODUCT_ECHOED = ("description", "tax_code", "unit_label", "url", "shippable", "statement_descriptor")
-_PRICE_NOT_PLAYED = ("currency_options", "custom_unit_amount", "recurring", "tiers", "tiers_mode", "transform_quantity")
+_PRODUCT_PLAYED = ("active", "name", "images", "metadata", *_PRODUCT_ECHOED)
+_PRICE_PLAYED = ("active", "nickname", "lookup_key", "tax_behavior", "metadata")
 
 
 def create_product(tx: Transaction, params: Body) -> Body:
     """Raises Refusal for an id that is taken."""
-    for name in ("default_price_data", "package_dimensions"):
-        if name in params:
-            raise not_played(name)
+    check_played(params, "id", "type", *_PRODUCT_PLAYED)
     if "id" in params and tx.find("product", params["id"]):
         raise Refusal("Product already exists.", code="resource_already_exists", param="id")
     check_metadata(params.get("metadata"))
@@ -25,12 +24,15 @@ def create_product(tx: Transaction, params: Body) -> Body:
 
 
 def update_product(tx: Transaction, key: str, params: Body) -> Body:
+    check_played(params, "default_price", *_PRODUCT_PLAYED)
     product = tx.get("product", key)
     before = dict(product)
     change_metadata(product, params)
-    for name in ("active", "name", "images", *_PRODUCT_ECHOED):
+    for name in ("active", "name", *_PRODUCT_ECHOED):
         if name in params:
             product[name] = None if params[name] == "" else params[name]
+    if "images" in params:
+        product["images"] = params["images"] or []
     if "default_price" in params:
         product["default_price"] = tx.get("price", params["default_price"], "default_price")["id"]
     return _tell_change(tx, product, before)
@@ -38,9 +40,9 @@ def update_product(tx: Transaction, key: str, params: Body) -> Body:
 
 def create_price(tx: Transaction, params: Body) -> Body:
     """A price that is paid once. Raises Refusal for what is no amount, and for a product that there is not."""
-    for name in _PRICE_NOT_PLAYED:
-        if name in params:
-            raise not_played(name)
+    check_played(params, "currency", "unit_amount", "product", "product_data", "billing_scheme", *_PRICE_PLAYED)
+    if params.get("billing_scheme", "per_unit") != "per_unit":
+        raise not_played("billing_scheme", "only `per_unit`")
     currency = check_currency(params["currency"], "currency")
     if "unit_amount" not in params:
         raise missing_parameter("unit_amount")
@@ -62,14 +64,11 @@ def create_price(tx: Transaction, params: Body) -> Body:
 
 def update_price(tx: Transaction, key: str, params: Body) -> Body:
     """Changes what says something about a price; its amount is for ever."""
+    check_played(params, *_PRICE_PLAYED)
     price = tx.get("price", key)
-    if "currency_options" in params:
-        raise not_played("currency_options")
     before = dict(price)
     change_metadata(price, params)
-    for name in ("active", "nickname", "lookup_key", "tax_behavior"):
-        if name in params:
-            price[name] = params[name]
+    price |= {name: params[name] for name in _PRICE_PLAYED if name in params and name != "metadata"}
     return _tell_change(tx, price, before)
 
 

@@ -95,6 +95,13 @@ def not_played(param: str, what: str = "") -> Refusal:
     )
 
 
+def check_played(params: Body, *names: str) -> None:
+    """Raises Refusal for the first parameter that is not one of `names`, lest it be silently ignored."""
+    for name in params:
+        if name not in names and name != "expand":
+            raise not_played(name)
+
+
 def unauthenticated(message: str) -> Refusal:
     return Refusal(message, status=401)
 

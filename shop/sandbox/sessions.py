@@ -4,7 +4,7 @@ import secrets
 
 from shop.sandbox import events, lines, offered, rules
 from shop.sandbox.metadata import change_metadata, stored_metadata
-from shop.sandbox.refusals import Body, Refusal, not_played
+from shop.sandbox.refusals import Body, Refusal, check_played
 from shop.sandbox.resources import completed
 from shop.sandbox.store import Transaction
 
@@ -77,9 +77,7 @@ def create(tx: Transaction, params: Body, *, public_url: str, business_name: str
 def update(tx: Transaction, key: str, params: Body) -> Body:
     """Changes the metadata, at any time of a session's life; a key set to the empty string is removed."""
     session = tx.get(KIND, key, "session")
-    for name in params:
-        if name not in ("metadata", "expand"):
-            raise not_played(name)
+    check_played(params, "metadata")
     change_metadata(session, params)
     return tx.update(session)
 
