@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from flask import Flask
 
-from shop.sandbox import api, control, page, step
+from shop.sandbox import api, console, door, page, step
 from shop.sandbox.account import Account
 from shop.sandbox.settings import SandboxSettings
 
@@ -29,7 +29,8 @@ def create_sandbox(settings: SandboxSettings, account: Account | None = None) ->
     api.install(app, account)
     app.register_blueprint(page.bp)
     app.register_blueprint(step.bp)
-    app.register_blueprint(control.bp)
+    app.register_blueprint(door.bp)
+    app.register_blueprint(console.bp)
     return app
 
 

@@ -61,6 +61,10 @@ class Deliveries:
     def endpoint(self) -> Endpoint:
         return self._endpoint
 
+    @property
+    def is_held(self) -> bool:
+        return self._held
+
     def set_endpoint(self, url: str, *secrets: str) -> None:
         """Where events go from now on; those that are still owed follow. Events without an endpoint are never sent.
 

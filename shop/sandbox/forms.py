@@ -19,13 +19,13 @@ from shop.sandbox.texts import EMAIL
 _TEST_NUMBERS = frozenset(card.number for card in cards.CARDS)
 
 
-_NAMED = {"card": "Card", "paynow": "PayNow", "grabpay": "GrabPay"}
+NAMED = {"card": "Card", "paynow": "PayNow", "grabpay": "GrabPay"}
 
 
 def _methods(types: list[str]) -> list[tuple[str, str]]:
     """The ways to pay that the session's payment method types leave, with their names on the page."""
-    offered = [(kind, name) for kind, name in _NAMED.items() if kind in types]
-    return [*offered, ("delayed_debit", "Delayed bank debit")] if set(types) - set(_NAMED) else offered
+    offered = [(kind, name) for kind, name in NAMED.items() if kind in types]
+    return [*offered, ("delayed_debit", "Delayed bank debit")] if set(types) - set(NAMED) else offered
 
 
 def digits(text: str | None) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +27,12 @@ _CLAIM = f"""
 """  # noqa: S608
 _NEXT = f"""
     SELECT min({_READY}) FROM deliveries WHERE state = 'pending' AND (endpoint IS NOT NULL OR :configured)
+"""  # noqa: S608
+_CHOSEN = "(?1 IS NULL OR event IN (SELECT value FROM json_each(?1)))"
+_LISTED = f"SELECT id, event, type, endpoint, state, due, fault FROM deliveries WHERE {_CHOSEN} ORDER BY id"  # noqa: S608
+_ATTEMPTS = f"""
+    SELECT delivery, at, url, status, error FROM attempts
+    WHERE delivery IN (SELECT id FROM deliveries WHERE {_CHOSEN}) ORDER BY id
 """  # noqa: S608
 
 
@@ -114,17 +121,11 @@ def forgive(tx: Transaction) -> None:
     tx.sql.execute("UPDATE deliveries SET fault = NULL WHERE state = 'pending' AND attempts = 0")
 
 
-def listed(tx: Transaction, event: str | None = None) -> list[dict[str, Any]]:
-    """Every delivery with its attempts, oldest first."""
-    deliveries: list[dict[str, Any]] = [
-        {"id": number, "event": of, "type": kind, "state": state, "due": due, "fault": fault, "attempts": []}
-        for number, of, kind, state, due, fault in tx.rows(
-            "SELECT id, event, type, state, due, fault FROM deliveries WHERE ?1 IS NULL OR event = ?1 ORDER BY id",
-            (event,),
-        )
-    ]
-    by_id = {delivery["id"]: delivery for delivery in deliveries}
-    for of, at, url, status, error in tx.rows("SELECT delivery, at, url, status, error FROM attempts ORDER BY id"):
-        if of in by_id:
-            by_id[of]["attempts"].append({"at": at, "url": url, "status": status, "error": error})
-    return deliveries
+def listed(tx: Transaction, of: Sequence[str] | None = None) -> list[dict[str, Any]]:
+    """The deliveries of events, or every one, with their attempts, oldest first."""
+    given = (None if of is None else json.dumps(list(of)),)
+    names = ("id", "event", "type", "endpoint", "state", "due", "fault")
+    deliveries = {row[0]: dict(zip(names, row, strict=True)) | {"attempts": []} for row in tx.rows(_LISTED, given)}
+    for delivery, at, url, status, error in tx.rows(_ATTEMPTS, given):
+        deliveries[delivery]["attempts"].append({"at": at, "url": url, "status": status, "error": error})
+    return list(deliveries.values())

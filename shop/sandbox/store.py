@@ -37,6 +37,7 @@ CREATE INDEX IF NOT EXISTS deliveries_by_event ON deliveries (event);
 CREATE TABLE IF NOT EXISTS attempts (
     id INTEGER PRIMARY KEY AUTOINCREMENT, delivery INTEGER NOT NULL REFERENCES deliveries (id),
     at REAL NOT NULL, url TEXT NOT NULL, status INTEGER, error TEXT);
+CREATE INDEX IF NOT EXISTS attempts_by_delivery ON attempts (delivery);
 CREATE TABLE IF NOT EXISTS planned_faults (
     id INTEGER PRIMARY KEY AUTOINCREMENT, scope TEXT NOT NULL, kind TEXT NOT NULL, pattern TEXT NOT NULL,
     remaining INTEGER NOT NULL CHECK (remaining > 0));
@@ -163,6 +164,11 @@ class Store:
                 self._connection.execute("ROLLBACK")
                 raise
             self._connection.execute("COMMIT")
+
+    @property
+    def offset(self) -> float:
+        """How many seconds the sandbox's clock is ahead of the wall's."""
+        return self._offset
 
     def due_clock(self) -> float:
         return time.time() + self._offset
