@@ -12,9 +12,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from shop.checkout.alerts import alert
+from shop.checkout.refund_plan import written
 from shop.checkout.settle import Settled
 from shop.db import insert_once
-from shop.money import decimal_text
+from shop.money import Money
 from shop.orders.facts import note_money, tell
 from shop.orders.models import Order
 from shop.payments.disputes import CLOSED, RANKS, UNKNOWN_RANK
@@ -125,7 +126,7 @@ def _tell_step(session: Session, order: Order, row: Dispute, source: str) -> Non
         due = f" by {format_date(row.evidence_due_at, format='long', locale='en')}"
     why = row.reason.replace("_", " ") or "no reason given"
     _tell(session, order, step, source, row.amount_minor, row, f", {why}{due and ', answer' + due}")
-    amount = f"{row.currency.upper()} {decimal_text(row.amount_minor, row.currency)}"
+    amount = written(Money(row.amount_minor, row.currency))
     alert(session, order, sentence.format(what=f"{amount} ({why}, {row.stripe_id})", due=due), kind="staff_dispute")
 
 
@@ -134,7 +135,7 @@ def _tell(session: Session, order: Order, step: str, source: str, minor: int, ro
     if row.currency == order.currency:
         tell(session, order, step, source, amount_minor=minor, note=f"{row.stripe_id}{more}")
     else:
-        amount = f"{row.currency.upper()} {decimal_text(minor, row.currency)}"
+        amount = written(Money(minor, row.currency))
         tell(session, order, step, source, note=f"{amount}, {row.stripe_id}{more}")
 
 

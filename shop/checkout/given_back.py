@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from shop.catalog import stock
 from shop.checkout.alerts import raise_flag
+from shop.checkout.owed import settled_by_refund
 from shop.checkout.refund_plan import written
 from shop.checkout.settle import Settled
 from shop.db import now
@@ -62,6 +63,7 @@ def settle_refund(session: Session, told: RefundTold, source: str, at: datetime)
     recount(session, order)
     if stepped:
         _tell(session, order, row, source)
+    settled_by_refund(session, order, source)
     return Settled(order.id, changed=taken or stepped)
 
 

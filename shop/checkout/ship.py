@@ -4,7 +4,7 @@ from urllib.parse import urlsplit
 
 from sqlalchemy import select
 
-from shop.checkout.attention import take_owed
+from shop.checkout.owed import take_owed
 from shop.db import Database
 from shop.errors import InvalidChange, NotFound, OutOfStock
 from shop.fulfilment.models import Shipment
