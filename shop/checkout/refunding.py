@@ -17,7 +17,8 @@ from sqlalchemy import nulls_first, select, update
 from sqlalchemy.orm import Session
 
 from shop.checkout.given_back import recount, refuse, settle_refund
-from shop.checkout.refund_plan import REASONS, Plan, check_order, plan
+from shop.checkout.refund_plan import REASONS, Plan, check_order, plan, written
+from shop.crashing import die_at
 from shop.db import Database, now
 from shop.errors import InvalidChange, NotFound, PaymentRefused, PaymentUnavailable
 from shop.money import Money
@@ -78,11 +79,23 @@ def refund(
             check_order(order)
             wanted = _plan(session, order, lines, shipping=shipping, amount_minor=amount_minor)
             row = store(session, order, wanted, key, restock=restock, reason=reason, note=note, actor=actor)
+        elif not _is_same(session, row, lines, shipping=shipping, amount_minor=amount_minor):
+            raise InvalidChange("amount", "This form has given back something else already. Open the order anew.")
     if row.status == "refused":
         raise PaymentRefused(row.failure_reason)
     if row.status == "creating":
+        die_at("refund.stored")
         ask(database, gateway, row.id, is_new=is_new)
     return row.id
+
+
+def quote(session: Session, number: str, *, lines: Mapping[int, int], shipping: bool, amount_minor: int | None) -> Plan:
+    """What such a refund would come to, for whoever is about to agree to it. Raises as `refund`, and changes nothing."""
+    order = session.scalars(select(Order).where(Order.number == number)).one_or_none()
+    if order is None:
+        raise NotFound("order")
+    check_order(order)
+    return _plan(session, order, lines, shipping=shipping, amount_minor=amount_minor)
 
 
 def key_of(order: Order, press: str) -> str:
@@ -132,7 +145,7 @@ def store(
         actor,
         "order.refund",
         f"order {order.number}",
-        {"refund": (None, f"{currency.upper()} {wanted.amount_minor}"), "restock": (None, returns)},
+        {"refund": (None, written(Money(wanted.amount_minor, currency))), "restock": (None, returns)},
     )
     return row
 
@@ -165,8 +178,10 @@ def ask(database: Database, gateway: Gateway, refund_id: int, *, is_new: bool = 
             # What Stripe refuses has mostly been given back in its dashboard, and the event is on its way.
             look_at_refunds(database, gateway, order_id, "Stripe")
         raise
+    die_at("refund.made")
     with database.transaction() as session:
         settle_refund(session, told, "Stripe", at)
+    die_at("refund.settled")
 
 
 def look_at_refunds(database: Database, gateway: Gateway, order_id: int, source: str) -> None:
@@ -249,6 +264,21 @@ def _plan(
         lines,
     )
     return plan(lines, left, wanted=wanted, shipping=shipping, amount_minor=amount_minor)
+
+
+def _is_same(
+    session: Session, row: Refund, wanted: Mapping[int, int], *, shipping: bool, amount_minor: int | None
+) -> bool:
+    """Whether a form that was sent before says now what it said then; the Back button brings it up to be filled in anew."""
+    stored = session.execute(
+        select(RefundLine.order_line_id, RefundLine.quantity).where(RefundLine.refund_id == row.id)
+    )
+    pieces = {line_id: quantity for line_id, quantity in wanted.items() if quantity}
+    return (
+        {line_id: quantity for line_id, quantity in stored} == pieces  # noqa: C416  dict() would want tuples
+        and shipping == (row.shipping_minor > 0)
+        and amount_minor in {None, row.amount_minor}
+    )
 
 
 def _params(order: Order, row: Refund) -> dict[str, Any]:
