@@ -130,7 +130,8 @@ def _compare(run: Run, books: Books) -> None:
 def _compare_events(books: Books, page: Sequence[EventTold]) -> Compared:
     """Of what an event tells that never came: the objects are older than the time compared, and have changed in it.
 
-    One statement; an event that came and could not be applied is the inbox's to try again.
+    One statement. An event that came and could not be applied is the inbox's to try again, and what happens to a charge is
+    told of its refunds and disputes as well.
     """
     with books.database.reading() as session:
         came = set(
@@ -146,8 +147,6 @@ def _compare_events(books: Books, page: Sequence[EventTold]) -> Compared:
             done.append(look_again(books, Refund, about, None))
         elif kind == "dispute":
             done.append(look_again(books, Dispute, about, None))
-        elif kind == "charge" and (intent := books.listing.charge(about).payment_intent):
-            done.append(compare_refunds(books, books.gateway.refunds_of(intent)))
     return added(done)
 
 
