@@ -209,9 +209,17 @@ def insert_once(session: Session, table: type[Base], values: Mapping[str, Any]) 
 
 def insert_new(session: Session, table: type[Base], values: Mapping[str, Any]) -> Any:
     """As `insert_once`, but returns the primary key of the row that this call inserted, or None."""
+    session.flush()
+    connection = session.connection()
+    return connection.execute(_adding(connection.dialect.name, table, tuple(values)), dict(values)).scalar()
+
+
+@lru_cache(maxsize=64)
+def _adding(dialect: str, table: type[Base], columns: tuple[str, ...]) -> Any:
+    """Built once, as below."""
     rows = cast("sa.Table", table.__table__)
-    insert = _insert(session.get_bind().dialect.name, table).values(dict(values))
-    return session.execute(insert.on_conflict_do_nothing().returning(*rows.primary_key.columns)).scalar()
+    insert = _insert(dialect, rows).values({name: sa.bindparam(name) for name in columns})
+    return insert.on_conflict_do_nothing().returning(*rows.primary_key.columns)
 
 
 _Row = TypeVar("_Row", bound=Base)
@@ -239,7 +247,7 @@ def _adding_up(dialect: str, table: type[Base], key: tuple[str, ...], counted: s
     ).returning(table)
 
 
-def _insert(dialect: str, table: type[Base]) -> postgresql.Insert | sqlite.Insert:
+def _insert(dialect: str, table: type[Base] | sa.Table) -> postgresql.Insert | sqlite.Insert:
     """An INSERT in the database's own dialect: what to do about a conflict is no common SQL."""
     return (sqlite.insert if dialect == "sqlite" else postgresql.insert)(table)
 

@@ -1,15 +1,16 @@
 """Changing the lines that a cart has, and where it goes. Verbs take a session and never commit."""
 
 from collections.abc import Mapping
+from typing import cast
 
-from sqlalchemy import case, delete, select, update
+from sqlalchemy import Table, bindparam, delete, select, update
 from sqlalchemy.orm import Session
 
 from shop.cart.handles import lock
 from shop.cart.models import Cart, CartLine
 from shop.cart.offered import OFFER_TO_CHANGE, check_quantity, offer
 from shop.catalog.models import Variant
-from shop.db import changed_rows, now
+from shop.db import now
 from shop.errors import BadQuantity, NotFound, OutOfStock
 
 MAX_LINES = 50
@@ -60,24 +61,26 @@ def accept_prices(session: Session, cart_id: int) -> None:
     )
 
 
+_LINES = cast("Table", CartLine.__table__)
+# Locked in the statement that changes the lines: a checkout of this cart sees them all, or none that have been paid for.
+_CART = select(Cart.id).where(Cart.id == bindparam("cart")).with_for_update().cte("cart")
+_BOUGHT = (_LINES.c.cart_id.in_(select(_CART.c.id)), _LINES.c.source_key == bindparam("key"))
+_GONE = delete(_LINES).where(*_BOUGHT, _LINES.c.quantity <= bindparam("pieces"))
+_FEWER = update(_LINES).where(*_BOUGHT).values(quantity=_LINES.c.quantity - bindparam("pieces"))
+
+
 def take_out(session: Session, cart_id: int, bought: Mapping[str, int]) -> None:
-    """Take what was bought (source key -> pieces) out of the cart; what was added meanwhile stays."""
-    lock(session, cart_id)
+    """Take what was bought (source key -> pieces) out of the cart; what was added meanwhile stays.
+
+    One statement if that empties each of the lines, else two.
+    """
     if not bought:
         return
-    lines = (CartLine.cart_id == cart_id, CartLine.source_key.in_(bought))
-    pieces = case(dict(bought), value=CartLine.source_key)
-    gone = changed_rows(
-        session,
-        delete(CartLine).where(*lines, CartLine.quantity <= pieces).execution_options(synchronize_session=False),
-    )
-    if gone < len(bought):
-        session.execute(
-            update(CartLine)
-            .where(*lines)
-            .values(quantity=CartLine.quantity - pieces)
-            .execution_options(synchronize_session=False)
-        )
+    session.flush()
+    lines = [{"cart": cart_id, "key": key, "pieces": bought[key]} for key in sorted(bought)]
+    connection = session.connection()
+    if connection.execute(_GONE, lines).rowcount < len(lines):
+        connection.execute(_FEWER, lines)
 
 
 def empty_cart(session: Session, cart_id: int) -> None:

@@ -3,22 +3,24 @@
 Called by the webhook, the return page, the sweep and a newer checkout, in any order, as often as they like.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from shop.cart.lines import source_key, take_out
 from shop.catalog import stock
 from shop.checkout.alerts import raise_flag
 from shop.checkout.params import offered_shipping
-from shop.checkout.release import pieces_of, release_stock
+from shop.checkout.release import release_stock
 from shop.errors import OutOfStock
 from shop.mail.outbox import post
-from shop.orders.facts import record
+from shop.orders.facts import close, record
 from shop.orders.models import Order, OrderLine
-from shop.payments.gateway import CheckoutSession
 from shop.payments.models import PaymentAttempt
+from shop.payments.told import CheckoutSession
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +32,32 @@ class Settled:
     reason: str = ""
 
 
+class _Line(NamedTuple):
+    variant_id: int | None
+    article_id: int | None
+    quantity: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Locked:
+    """An order that nobody else changes until this transaction ends, its attempt, and what was ordered."""
+
+    order: Order
+    attempt: PaymentAttempt
+    lines: Sequence[_Line]
+
+
 def settle(session: Session, told: CheckoutSession, source: str, *, async_failed: bool = False) -> Settled:
     """Record what `told` says about its order. Never commits; running it twice equals running it once.
 
     `async_failed` is what the event checkout.session.async_payment_failed says by its name alone: its session stays complete
-    and unpaid. Money that does not match the order is never fulfilled: the order is flagged for staff.
+    and unpaid. Money that does not match the order is never fulfilled: the order is closed and flagged for staff, its goods
+    stay held, and what was paid is noted, to be given back. A later telling that does match still makes it paid.
     """
     found = _lock_order(session, told)
     if found is None:
         return Settled(None, changed=False, reason="no order of this shop")
-    order, attempt = found
+    order, attempt = found.order, found.attempt
     if attempt.session_id is None:
         # The webhook was faster than the answer to the call that created the session.
         attempt.session_id = told.id
@@ -58,27 +76,34 @@ def settle(session: Session, told: CheckoutSession, source: str, *, async_failed
     if not told.is_paid and (async_failed or told.payment_failed):
         return _failed(session, order, source)
     if not told.is_paid:
-        return _processing(session, order, source)
-    return _paid(session, order, attempt, told, source)
+        return _processing(session, found, source)
+    return _paid(session, found, told, source)
 
 
-def _lock_order(session: Session, told: CheckoutSession) -> tuple[Order, PaymentAttempt] | None:
-    """The order of a session, locked, so that events that arrive together take turns. Its attempt is locked by it.
+_TOGETHER = (
+    select(Order, PaymentAttempt, OrderLine.variant_id, OrderLine.article_id, OrderLine.quantity)
+    .join(PaymentAttempt, PaymentAttempt.order_id == Order.id)
+    .outerjoin(OrderLine, OrderLine.order_id == Order.id)
+    .order_by(OrderLine.id)
+    .with_for_update(of=(Order, PaymentAttempt))
+    .execution_options(populate_existing=True)
+)
+_BY_SESSION = _TOGETHER.where(PaymentAttempt.session_id == bindparam("told"))
+_BY_NAME = _TOGETHER.where(Order.id == bindparam("id"), Order.number == bindparam("number"))
 
-    A session that no attempt knows is ours if it names both the id and the number of an order: another shop on the same
-    account counts its orders, too, and its sessions must not touch ours.
+
+def _lock_order(session: Session, told: CheckoutSession) -> _Locked | None:
+    """The order of a session, locked with its attempt, so that events that arrive together take turns. One statement.
+
+    A session that no attempt knows (a second statement) is ours if it names both the id and the number of an order: another
+    shop on the same account counts its orders, too, and its sessions must not touch ours.
     """
-    known = session.scalar(select(PaymentAttempt.order_id).where(PaymentAttempt.session_id == told.id))
-    ours = Order.id == known if known is not None else (Order.id == told.order_id) & (Order.number == told.order_number)
-    order = session.scalars(
-        select(Order).where(ours).with_for_update().execution_options(populate_existing=True)
-    ).one_or_none()
-    if order is None:
+    rows: Sequence[Any] = session.execute(_BY_SESSION, {"told": told.id}).all()
+    if not rows and told.order_id is not None:
+        rows = session.execute(_BY_NAME, {"id": told.order_id, "number": told.order_number}).all()
+    if not rows:
         return None
-    attempt = session.scalars(
-        select(PaymentAttempt).where(PaymentAttempt.order_id == order.id).execution_options(populate_existing=True)
-    ).one()
-    return order, attempt
+    return _Locked(rows[0][0], rows[0][1], [_Line(*row[2:]) for row in rows if row.quantity is not None])
 
 
 def _expired(session: Session, order: Order, source: str) -> Settled:
@@ -98,37 +123,54 @@ def _failed(session: Session, order: Order, source: str) -> Settled:
     return Settled(order.id, changed)
 
 
-def _processing(session: Session, order: Order, source: str) -> Settled:
+def _processing(session: Session, found: _Locked, source: str) -> Settled:
     """Completed but unpaid: a delayed method. The goods stay held until the money came or failed."""
+    order = found.order
     if order.paid_at is not None or order.payment_failed_at is not None:
         return Settled(order.id, changed=False, reason="its payment has ended already")
     changed = record(session, order, "processing", source)
     if changed:
-        _take_from_cart(session, order)
+        _take_from_cart(session, found)
     return Settled(order.id, changed)
 
 
-def _paid(session: Session, order: Order, attempt: PaymentAttempt, told: CheckoutSession, source: str) -> Settled:
+def _paid(session: Session, found: _Locked, told: CheckoutSession, source: str) -> Settled:
+    order = found.order
     if order.paid_at is not None:
         return Settled(order.id, changed=False, reason="paid already")
-    wrong = _mismatch(order, attempt, told)
+    wrong = _mismatch(order, found.attempt, told)
     if wrong:
-        changed = raise_flag(session, order, wrong, source)
-        return Settled(order.id, changed, wrong)
-    order.shipping_minor = told.shipping_minor
-    order.shipping_method = offered_shipping(attempt.params).get(told.shipping_minor, "")
-    order.total_minor = told.amount_total
-    order.paid_minor = told.amount_total
-    order.payment_intent = told.payment_intent
-    record(session, order, "paid", source, amount_minor=told.amount_total)
+        return _unmatched(session, order, told, wrong, source)
     if order.processing_at is None:
         # A delayed payment took them when it began; what is in the cart by now is another purchase. The cart is locked
         # before the variants, as `place` does it, or the two could wait for each other.
-        _take_from_cart(session, order)
-    _hand_over_stock(session, order, source)
+        _take_from_cart(session, found)
+    gone = _hand_over_stock(session, found)
+    order.shipping_minor = told.shipping_minor
+    order.shipping_method = offered_shipping(found.attempt.params).get(told.shipping_minor, "")
+    order.total_minor = order.paid_minor = told.amount_total
+    order.payment_intent = told.payment_intent
+    order.unmatched_minor = order.unmatched_currency = None
+    # The order's row is written once, with all that has changed about it.
+    record(session, order, "paid", source, amount_minor=told.amount_total)
+    if gone:
+        raise_flag(session, order, gone, source)
     if order.email:
         post(session, "receipt", order.email, f"receipt:{order.number}", order_id=order.id)
     return Settled(order.id, changed=True)
+
+
+def _unmatched(session: Session, order: Order, told: CheckoutSession, wrong: str, source: str) -> Settled:
+    """Staff decide what becomes of the money. Nobody pays for this order again, and its goods are kept until they have."""
+    order.payment_intent = told.payment_intent
+    if told.amount_total > 0:
+        order.unmatched_minor, order.unmatched_currency = told.amount_total, told.currency[:3]
+    else:
+        release_stock(session, order)  # nothing was taken, so there is nothing to decide about
+    close(order)
+    changed = raise_flag(session, order, wrong, source)
+    session.flush()
+    return Settled(order.id, changed, wrong)
 
 
 def _mismatch(order: Order, attempt: PaymentAttempt, told: CheckoutSession) -> str:
@@ -144,35 +186,38 @@ def _mismatch(order: Order, attempt: PaymentAttempt, told: CheckoutSession) -> s
     return ""
 
 
-def _hand_over_stock(session: Session, order: Order, source: str) -> None:
-    """Reserved goods become sold ones. Goods that were given back meanwhile are taken again if they are still there."""
-    pieces = pieces_of(session, order)
+def _hand_over_stock(session: Session, found: _Locked) -> str:
+    """Reserved goods become sold ones. Goods that were given back meanwhile are taken again if they are still there; if
+    they are not, the sentence for staff is returned.
+    """
+    order = found.order
+    pieces: dict[int, int] = {}
+    for line in found.lines:
+        if line.variant_id is not None:
+            pieces[line.variant_id] = pieces.get(line.variant_id, 0) + line.quantity
     if order.stock_state == "released":
         try:
             with session.begin_nested():
                 stock.reserve(session, pieces)
         except OutOfStock as refusal:
             order.stock_state = "owed"
-            raise_flag(session, order, f"paid for what is gone: {refusal}", source)
-            return
+            return f"paid for what is gone: {refusal}"
         order.stock_state = "reserved"
     if order.stock_state == "reserved":
         stock.sell(session, pieces, order.number)
         order.stock_state = "sold"
-        session.flush()
+    return ""
 
 
-def _take_from_cart(session: Session, order: Order) -> None:
-    if order.cart_id is None:
+def _take_from_cart(session: Session, found: _Locked) -> None:
+    if found.order.cart_id is None:
         return
-    rows = session.execute(
-        select(OrderLine.variant_id, OrderLine.article_id, OrderLine.quantity).where(OrderLine.order_id == order.id)
-    )
-    take_out(
-        session,
-        order.cart_id,
-        {source_key(variant_id, article_id): quantity for variant_id, article_id, quantity in rows if variant_id},
-    )
+    pieces: dict[str, int] = {}
+    for line in found.lines:
+        if line.variant_id is not None:
+            key = source_key(line.variant_id, line.article_id)
+            pieces[key] = pieces.get(key, 0) + line.quantity
+    take_out(session, found.order.cart_id, pieces)
 
 
 def _note_buyer(order: Order, told: CheckoutSession) -> None:

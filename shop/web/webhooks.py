@@ -5,7 +5,8 @@ from flask import Blueprint, Flask, Response, jsonify, request
 
 from shop.checkout.events import apply_event
 from shop.errors import BadSignature
-from shop.payments.inbox import MAX_BODY, receive, verify
+from shop.payments.receiving import receive
+from shop.payments.signature import MAX_BODY, verify
 from shop.web.csrf import csrf
 from shop.web.errors import problem
 from shop.web.house import house
@@ -27,7 +28,7 @@ def stripe_event() -> Response:
     except BadSignature as refusal:
         log.warning("webhook_refused", reason=refusal.reason)
         return problem(400, refusal.code, str(refusal))
-    verdict = receive(here.database, event, body, apply_event)
+    verdict = receive(here.database, event, apply_event)
     return jsonify({"received": True, "state": verdict.state})
 
 

@@ -20,8 +20,9 @@ from shop.checkout.sweep import sweep
 from shop.db import now
 from shop.errors import ShopError
 from shop.orders.models import Order
-from shop.payments.inbox import receive, verify
 from shop.payments.models import PaymentAttempt
+from shop.payments.receiving import receive
+from shop.payments.signature import verify
 from shop.sandbox.refusals import Refusal
 from tests.builders import a_cart, a_variant, shipping_to
 from tests.conftest import TEST_WEBHOOK_SECRET, Shop
@@ -57,7 +58,7 @@ def delivery_of_its_payment(shop: Shop, order_id: int, event_id: str | None = No
     body = json.dumps(told | {"id": event_id or told["id"]}).encode()
     header = stripe.WebhookSignature.generate_signature_header(body.decode(), TEST_WEBHOOK_SECRET)
     event = verify(body, header, (TEST_WEBHOOK_SECRET,))
-    return lambda: receive(shop.database, event, body, apply_event)
+    return lambda: receive(shop.database, event, apply_event)
 
 
 def sales(shop: Shop) -> int:

@@ -67,7 +67,8 @@ def broken(session: Session) -> list[str]:
             carts.add(order.open_cart_id)
         if order.paid_at is not None and order.closed_at is None:
             wrong.append(f"{name}: paid, and still open")
-        if order.closed_at is not None and order.stock_state == "reserved":
+        # Whose payment did not match keeps its goods until staff have decided.
+        if order.closed_at is not None and order.stock_state == "reserved" and order.unmatched_minor is None:
             wrong.append(f"{name}: closed, goods still held")
     twice = session.execute(
         select(StripeEvent.stripe_id).group_by(StripeEvent.stripe_id).having(func.count() > 1)

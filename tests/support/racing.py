@@ -1,5 +1,6 @@
 """Running works at the same moment, and taking guards away to see what they are for."""
 
+import re
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -49,7 +50,7 @@ def without_row_locks(*databases: Database) -> Iterator[None]:
     """SELECT ... FOR UPDATE locks nothing."""
 
     def strip(conn: Any, cursor: Any, statement: str, parameters: Any, *rest: Any) -> tuple[str, Any]:
-        return statement.replace(" FOR UPDATE", ""), parameters
+        return re.sub(r" FOR UPDATE( OF [a-z_]+(, [a-z_]+)*)?", "", statement), parameters
 
     for database in databases:
         event.listen(database.engine, "before_cursor_execute", strip, retval=True)
