@@ -8,7 +8,7 @@ import signal
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -23,6 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from shop.cart.forgetting import forget_carts, forget_tickets
 from shop.checkout.reconcile import reconcile
+from shop.checkout.replay import has_due, retry_due
 from shop.checkout.sweep import sweep
 from shop.config import Settings
 from shop.db import now
@@ -56,6 +57,7 @@ class Tasks:
     workshop: Workshop
     send_mail: Task
     sweep: Task
+    retry_events: Task
     forget_old_carts: Task
     compare_with_stripe: Task
 
@@ -111,6 +113,12 @@ def tasks_on(queue: Huey, workshop: Workshop) -> Tasks:
         if swept.closed or swept.looked_at or swept.postponed:
             log.info("swept", closed=swept.closed, looked_at=swept.looked_at, postponed=swept.postponed)
 
+    def retry_events() -> None:
+        """Try again what Stripe's webhook has told in vain; see `shop.checkout.replay`."""
+        retried = retry_due(workshop.database, workshop.gateway)
+        if any(asdict(retried).values()):
+            log.info("events_retried", **asdict(retried))
+
     def forget_old_carts() -> None:
         """Delete carts that nobody has touched for SHOP_CART_DAYS, a few at a time."""
         before = now() - timedelta(days=workshop.settings.shop_cart_days)
@@ -135,6 +143,7 @@ def tasks_on(queue: Huey, workshop: Workshop) -> Tasks:
         workshop=workshop,
         send_mail=task(send_mail, every_minute),
         sweep=task(sweep_orders, every_minute),
+        retry_events=task(retry_events, every_minute),
         forget_old_carts=task(forget_old_carts, crontab(hour="3", minute="17")),
         compare_with_stripe=task(compare_with_stripe, crontab(hour="2", minute="41")),
     )
@@ -145,8 +154,12 @@ def enqueue_send_mail(tasks: Tasks) -> bool:
 
     Never raises: the outbox holds the message, and every worker looks there by itself.
     """
+    return _enqueue(tasks.send_mail)
+
+
+def _enqueue(task: Task) -> bool:
     try:
-        tasks.send_mail()
+        task()
     except Exception:
         # Whatever the driver of SQLite, PostgreSQL or Redis calls it.
         log.exception("queue unavailable")
@@ -155,7 +168,9 @@ def enqueue_send_mail(tasks: Tasks) -> bool:
 
 
 class _Post(Scheduler):  # type: ignore[misc]
-    """Huey's scheduler, which also looks once a second whether mail is due, so that a receipt follows a payment at once."""
+    """Huey's scheduler, which also looks once a second whether mail or an event is due, so that a receipt follows a payment at
+    once, and an event that must be read anew is.
+    """
 
     tasks: Tasks
 
@@ -164,6 +179,8 @@ class _Post(Scheduler):  # type: ignore[misc]
         try:
             if not workshop.sending.locked() and is_due(workshop.database):
                 enqueue_send_mail(self.tasks)
+            if has_due(workshop.database):
+                _enqueue(self.tasks.retry_events)
         except SQLAlchemyError as error:
             log.warning("outbox cannot be read", error=type(error).__name__)
         super().loop(now)

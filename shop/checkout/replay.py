@@ -71,7 +71,7 @@ def retry_due(database: Database, gateway: Gateway, limit: int = AT_ONCE) -> Rep
     return _counted(outcomes)
 
 
-def is_due(database: Database) -> bool:
+def has_due(database: Database) -> bool:
     """Whether an event is to be tried again now. One cheap statement."""
     with database.reading() as session:
         return bool(session.scalar(select(exists().where(StripeEvent.due_at <= now()))))

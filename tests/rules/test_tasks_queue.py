@@ -204,8 +204,8 @@ def test_what_is_periodic_is_due_when_it_should_be(tasks: Tasks) -> None:
         for clock, hour, minute in (("noon", 12, 0), ("3:17", 3, 17))
     }
     assert names_at == {
-        "noon": {"send_mail", "sweep_orders"},
-        "3:17": {"send_mail", "sweep_orders", "forget_old_carts"},
+        "noon": {"send_mail", "sweep_orders", "retry_events"},
+        "3:17": {"send_mail", "sweep_orders", "retry_events", "forget_old_carts"},
     }
 
 
