@@ -181,20 +181,18 @@ def _of_nobody(books: Books, told: ChargeTold) -> Iterator[tuple[str, str]]:
 def missing_charges(books: Books) -> Compared:
     """Orders that were placed and paid in the time compared, and of whose charge Stripe has not told. Raises as the gateway does."""
     with books.database.reading() as session:
-        rows = session.execute(
-            select(Order.payment_intent, Order.id).where(
+        intents = session.scalars(
+            select(Order.payment_intent).where(
                 Order.placed_at >= books.since + SKEW,
                 Order.paid_at < books.money_from,
                 Order.payment_intent.is_not(None),
                 Order.livemode == books.gateway.livemode,
             )
         ).all()
-    return added(
-        [look_for(books, intent, order_id) for intent, order_id in rows if intent and intent not in books.taken]
-    )
+    return added([look_for(books, intent) for intent in intents if intent and intent not in books.taken])
 
 
-def look_for(books: Books, payment_intent: str, order_id: int | None) -> Compared:
+def look_for(books: Books, payment_intent: str) -> Compared:
     """Ask Stripe for the charge of one payment, and compare it. Raises PaymentUnavailable."""
     try:
         pages = [page for page in books.listing.charges_of(payment_intent) if page]
@@ -205,5 +203,9 @@ def look_for(books: Books, payment_intent: str, order_id: int | None) -> Compare
     done = [compare_charges(books, page) for page in pages]
     if payment_intent not in books.taken:
         cause = f"The order counts as paid by {payment_intent}, and Stripe has no charge of it that succeeded."
-        done.append(Compared(found=(Found("missing_charge", payment_intent, order_id, cause),)))
+        with books.database.reading() as session:
+            orders = session.scalars(
+                select(Order.id).where(Order.payment_intent == payment_intent, Order.paid_at.is_not(None))
+            ).all()
+        done += [Compared(found=(Found("missing_charge", payment_intent, order_id, cause),)) for order_id in orders]
     return added(done)

@@ -144,9 +144,9 @@ def _compare_events(books: Books, page: Sequence[EventTold]) -> Compared:
         if kind == "checkout.session":
             done.append(look_at(books, about, None))
         elif kind == "refund":
-            done.append(look_again(books, Refund, about, None))
+            done.append(look_again(books, Refund, about))
         elif kind == "dispute":
-            done.append(look_again(books, Dispute, about, None))
+            done.append(look_again(books, Dispute, about))
     return added(done)
 
 
@@ -179,11 +179,11 @@ def _again(books: Books, kind: str, subject: str, order_id: int | None) -> Compa
         case "cs":
             return look_at(books, subject, order_id)
         case "pi":
-            return look_for(books, subject, order_id)
+            return look_for(books, subject)
         case "re" | "pyr":
-            return look_again(books, Refund, subject, order_id)
+            return look_again(books, Refund, subject)
         case "du" | "dp":
-            return look_again(books, Dispute, subject, order_id)
+            return look_again(books, Dispute, subject)
     charge = books.listing.charge(subject)
     if kind == "no_order" and charge.payment_intent:
         books.orphans.add(charge.payment_intent)

@@ -128,8 +128,8 @@ def missing_at_stripe(books: Books) -> Compared:
     done = []
     for table, made in ((Refund, Refund.created_at), (Dispute, Dispute.opened_at)):
         with books.database.reading() as session:
-            rows = session.execute(
-                select(table.stripe_id, table.order_id)
+            keys = session.scalars(
+                select(table.stripe_id)
                 .join(Order, Order.id == table.order_id)
                 .where(
                     table.stripe_id.is_not(None),
@@ -138,11 +138,11 @@ def missing_at_stripe(books: Books) -> Compared:
                     Order.livemode == books.gateway.livemode,
                 )
             ).all()
-        done += [look_again(books, table, key, order_id) for key, order_id in rows if key and key not in books.seen]
+        done += [look_again(books, table, key) for key in keys if key and key not in books.seen]
     return added(done)
 
 
-def look_again(books: Books, table: type[Refund] | type[Dispute], key: str, order_id: int | None) -> Compared:
+def look_again(books: Books, table: type[Refund] | type[Dispute], key: str) -> Compared:
     """Ask Stripe about one refund or dispute, and compare it. Raises PaymentUnavailable."""
     try:
         if table is Refund:
@@ -151,7 +151,9 @@ def look_again(books: Books, table: type[Refund] | type[Dispute], key: str, orde
     except PaymentRefused as refusal:
         if refusal.of_key:
             raise
-        books.seen.add(key)
-        what = "refund" if table is Refund else "dispute"
-        cause = f"The shop has the {what} {key}, and Stripe does not know it."
-        return Compared(found=(Found(f"missing_{what}", key, order_id, cause),))
+    books.seen.add(key)
+    what = "refund" if table is Refund else "dispute"
+    cause = f"The shop has the {what} {key}, and Stripe does not know it."
+    with books.database.reading() as session:
+        orders = session.scalars(select(table.order_id).where(table.stripe_id == key)).all()
+    return Compared(found=tuple(Found(f"missing_{what}", key, order_id, cause) for order_id in orders))
