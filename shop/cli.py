@@ -12,6 +12,7 @@ import click
 
 from shop import __version__
 from shop.errors import ShopError
+from shop.sandbox_commands import COMMANDS as SANDBOX_COMMANDS
 
 if TYPE_CHECKING:
     from shop.checkout.runs import Progress
@@ -19,7 +20,14 @@ if TYPE_CHECKING:
     from shop.db import Database
 
 
-class Shop(click.Group):
+class InOrder(click.Group):
+    """A group that lists its commands in the order in which they are needed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+class Shop(InOrder):
     """A group whose commands say no in one clear line on standard error, with status 2 and without a traceback."""
 
     def main(self, *args: Any, **extra: Any) -> NoReturn:
@@ -41,9 +49,6 @@ class Shop(click.Group):
 
         follow_parent()
         return super().invoke(ctx)
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self.commands)  # in the order in which they are needed
 
 
 def _refuse(sentence: str) -> NoReturn:
@@ -300,9 +305,22 @@ def _progress() -> "Iterator[Callable[[Progress], None]]":
             click.echo(err=True)
 
 
-@main.command()
-def sandbox() -> None:
-    """Run the local Stripe. It listens on this machine only and moves no money."""
+@main.group(cls=InOrder, invoke_without_command=True)
+@click.pass_context
+def sandbox(context: click.Context) -> None:
+    """Run the local Stripe, or tell one that runs what to do.
+
+    It listens on this machine only and moves no money.
+    """
+    if context.invoked_subcommand is None:
+        _serve_sandbox()
+
+
+for told in SANDBOX_COMMANDS:
+    sandbox.add_command(told)
+
+
+def _serve_sandbox() -> None:
     settings = _settings()
     from shop.processes import CannotRun, require_free_port
     from shop.sandbox import SandboxSettings

@@ -31,6 +31,7 @@ from shop.sandbox.faults import DELIVERY_KINDS, KINDS
 from shop.sandbox.promotions import CODES
 from shop.sandbox.routes import routes as sandbox_routes
 from shop.sandbox.settings import SandboxSettings
+from shop.sandbox_commands import COMMANDS
 from shop.staff.models import ROLES
 from shop.staff.permissions import PERMISSIONS
 from shop.web.assets import STATIC
@@ -155,6 +156,13 @@ def test_every_command_and_each_of_its_options_is_listed() -> None:
     commands = section("docs/operating.md", "Commands")
     assert [name.removeprefix("shop ") for name in first_cells(commands)] == list(main.commands)
     options = {option for command in main.commands.values() for param in command.params for option in param.opts}
+    assert {option for option in options if option.startswith("--") and f"`{option}`" not in commands} == set()
+
+
+def test_what_a_running_local_stripe_can_be_told_is_listed() -> None:
+    commands = section("docs/local-stripe.md", "Commands")
+    assert [row.split()[2] for row in first_cells(commands)] == [command.name for command in COMMANDS]
+    options = {option for command in COMMANDS for param in command.params for option in param.opts}
     assert {option for option in options if option.startswith("--") and f"`{option}`" not in commands} == set()
 
 
