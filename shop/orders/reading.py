@@ -1,7 +1,7 @@
 """Orders as pages show them: frozen values, read in a fixed number of statements."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -290,6 +290,14 @@ def list_orders(
 
 def _story_of(lines: list[OrderLine]) -> str:
     return next((line.article_title or line.article_url for line in lines if line.article_url), "")
+
+
+def numbers_of(session: Session, order_ids: Collection[int]) -> dict[int, str]:
+    """Order id -> number. One statement; none for none."""
+    if not order_ids:
+        return {}
+    rows = session.execute(select(Order.id, Order.number).where(Order.id.in_(order_ids)))
+    return {row.id: row.number for row in rows}
 
 
 def count_by_status(session: Session) -> dict[str, int]:

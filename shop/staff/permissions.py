@@ -15,7 +15,12 @@ PERMISSIONS: Mapping[str, frozenset[str]] = {
     "stock.adjust": frozenset({"owner", "merchandiser"}),
     "orders.see": frozenset({"owner", "merchandiser", "packer", "analyst"}),
     "orders.ship": frozenset({"owner", "merchandiser", "packer"}),
+    "orders.attend": frozenset({"owner", "merchandiser"}),
     "money.see": frozenset({"owner", "merchandiser", "analyst"}),
+    "money.refund": frozenset({"owner", "merchandiser"}),
+    "events.see": frozenset({"owner", "merchandiser", "analyst"}),
+    "events.replay": frozenset({"owner", "merchandiser"}),
+    "books.see": frozenset({"owner", "merchandiser", "analyst"}),
     "audit.see": frozenset({"owner", "analyst"}),
 }
 

@@ -35,7 +35,7 @@ def _address(rule: Rule) -> str:
         "<int(max=2147483647):image_id>",
     ):
         path = path.replace(part, "1")
-    path = path.replace("<number>", "U-NONE")
+    path = path.replace("<number>", "U-NONE").replace("<stripe_id>", "evt_none")
     assert "<" not in path, f"the walk does not know how to fill {path}"
     return path
 

@@ -2,11 +2,37 @@
 
 from flask import Flask
 
-from shop.web.admin import audit, home, login, orders, pictures, products, shown, stock
+from shop.web.admin import (
+    attention,
+    audit,
+    books,
+    events,
+    home,
+    login,
+    orders,
+    pictures,
+    products,
+    refunds,
+    shown,
+    stock,
+)
 from shop.web.admin.gate import bp
 from shop.web.house import house
 
-__all__ = ["audit", "home", "orders", "pictures", "products", "register", "shown", "stock"]
+__all__ = [
+    "attention",
+    "audit",
+    "books",
+    "events",
+    "home",
+    "orders",
+    "pictures",
+    "products",
+    "refunds",
+    "register",
+    "shown",
+    "stock",
+]
 
 
 def register(app: Flask) -> None:

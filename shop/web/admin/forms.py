@@ -237,6 +237,20 @@ class ShipForm(Form):  # type: ignore[misc]
     )
 
 
+class DealForm(Form):  # type: ignore[misc]
+    """What came of looking at an order that asked for it."""
+
+    note = StringField(
+        "What came of it",
+        description="It stays in the order's timeline.",
+        validators=[
+            InputRequired("Say what came of it, so that it can be understood later."),
+            Length(max=300),
+            one_line,
+        ],
+    )
+
+
 def option_rows(sent: Any, product: Product) -> list[OptionRow]:
     """The rows of the options' form: the product's options, then empty ones up to the most it may have."""
     known = [(option.name, ", ".join(value.value for value in option.values)) for option in product.options]

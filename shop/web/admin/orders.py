@@ -1,6 +1,7 @@
 """Orders: the list by status, one order with everything behind it, and the parcel that leaves."""
 
 import re
+import secrets
 from urllib.parse import urlsplit
 
 from flask import flash, redirect, render_template, request, url_for
@@ -11,9 +12,11 @@ from shop.errors import InvalidChange, NotFound
 from shop.fulfilment.shipments import shipments_of
 from shop.orders.models import ORDER_STATUSES
 from shop.orders.reading import OrderView, count_by_status, find_by_number, list_orders
+from shop.payments.disputes import disputes_of
 from shop.payments.inbox import events_of_order
+from shop.payments.refunds import refundable, refunds_of
 from shop.web.admin.asked import one_of, words
-from shop.web.admin.forms import ShipForm, put
+from shop.web.admin.forms import DealForm, ShipForm, put
 from shop.web.admin.gate import actor, bp, may, needs
 from shop.web.house import end_reading, house, reading
 
@@ -72,16 +75,16 @@ def orders() -> str:
 @bp.get("/orders/<number>")
 @needs("orders.see")
 def order(number: str) -> str:
-    return _page(_find(number), ShipForm())
+    return order_page(find_order(number))
 
 
 @bp.post("/orders/<number>/shipments")
 @needs("orders.ship")
 def ship_order(number: str) -> Response | tuple[str, int]:
-    found = _find(number)
+    found = find_order(number)
     form = ShipForm(request.form)
     if not form.validate() or not _is_page(form):
-        return _page(found, form), 422
+        return order_page(found, form), 422
     end_reading()
     try:
         ship(
@@ -94,13 +97,14 @@ def ship_order(number: str) -> Response | tuple[str, int]:
         )
     except InvalidChange as refused:
         put(form, refused)
-        found = _find(number)
-        return _page(found, form), 422 if found.status == "paid" else 409
+        found = find_order(number)
+        return order_page(found, form), 422 if _is_to_ship(found) else 409
     flash("Marked as shipped; the buyer gets a mail.", "good")
     return redirect(url_for("admin.order", number=found.number), 303)
 
 
-def _find(number: str) -> OrderView:
+def find_order(number: str) -> OrderView:
+    """The order with this number, as its page shows it. Raises NotFound."""
     if not re.fullmatch(r"[A-Za-z0-9-]{1,16}", number):
         raise NotFound("order")
     found = find_by_number(reading(), number)
@@ -124,16 +128,27 @@ def _is_page(form: ShipForm) -> bool:
     return fine
 
 
-def _page(found: OrderView, form: ShipForm) -> str:
+def _is_to_ship(found: OrderView) -> bool:
+    return found.status in {"paid", "partly_refunded"} and found.shipped_at is None
+
+
+def order_page(found: OrderView, form: ShipForm | None = None, deal: DealForm | None = None) -> str:
+    """The order's page, with the forms as they were sent where they were refused."""
     session = reading()
+    sees_money = may("money.see")
     return render_template(
         "admin/order.html",
         order=found,
-        form=form,
+        form=form or ShipForm(),
+        deal=deal or DealForm(),
+        press=secrets.token_urlsafe(16),
         shipments=shipments_of(session, found.id),
-        events=events_of_order(session, found.id) if may("money.see") else (),
+        events=events_of_order(session, found.id) if sees_money else (),
+        refunds=refunds_of(session, found.id) if sees_money else (),
+        disputes=disputes_of(session, found.id) if sees_money else (),
+        left=refundable(session, found) if sees_money else None,
         dashboard=_dashboard(found),
-        can_ship=may("orders.ship") and found.status == "paid",
+        can_ship=may("orders.ship") and _is_to_ship(found),
     )
 
 
