@@ -17,6 +17,9 @@ POINTS = {
     "webhook.committed": "the event is committed, and Stripe has not been answered",
     "return.told": "the buyer is back and Stripe has said how the payment stands; it is not settled",
     "close.expired": "Stripe has ended a payment page, and the goods are still held",
+    "refund.stored": "a refund is committed, and Stripe has not been asked",
+    "refund.made": "Stripe has made the refund, and the shop has not written that down",
+    "refund.settled": "it is written down, and nobody has been answered",
     "mail.accepted": "the mail server has taken a message, and the shop has not written that down",
 }
 _CHOSEN = os.environ.get(VARIABLE, "")

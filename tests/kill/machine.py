@@ -60,9 +60,9 @@ class Machine:
         assert ended.status < 0, ended
         self.ended_by[point] = -ended.status
 
-    def does(self, *words: str) -> None:
+    def does(self, *words: str, program: Sequence[str] = SHOP) -> None:
         """Run a command that must do its work."""
-        ended = run(*words, env=environment(**self.settings))
+        ended = run(*words, env=environment(**self.settings), program=program)
         assert ended.status == 0, ended
 
 

@@ -187,6 +187,7 @@ def dies_sweeping(machine: Machine, point: str, name: str) -> Buyer:
 # Staff give everything back, as the form of the back office does. Each word is an order's number; the number is the press.
 GIVE_BACK = """
 import sys
+import shop.models
 from shop.checkout.refunding import finish_refunds, refund
 from shop.config import Settings
 from shop.db import Database

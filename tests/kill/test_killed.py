@@ -7,19 +7,31 @@ behind is there while the others are repaired.
 import re
 import signal
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from sqlalchemy import select
 
+from shop import crashing
 from shop.catalog.models import Variant
 from shop.crashing import POINTS
 from shop.mail.models import OutboxMessage
 from tests.conftest import TEST_WEBHOOK_SECRET
 from tests.kill.machine import Machine
-from tests.kill.story import SERVED, STOCK, Buyer, Left, a_buyer, dies_sweeping, mail_is_sent
-from tests.support.books import broken_books
+from tests.kill.story import (
+    SERVED,
+    STOCK,
+    Buyer,
+    Left,
+    a_buyer,
+    dies_giving_back,
+    dies_sweeping,
+    is_given_back,
+    mail_is_sent,
+)
+from tests.support.books import broken_books, money_disagreements
 from tests.support.commands import environment, run
 from tests.support.invariants import broken, disagreements
 
@@ -36,7 +48,11 @@ LEFT = {
     "webhook.committed": Left("paid", 0, True, ("complete",), ("applied",)),
     "return.told": PAID_AT_STRIPE,
     "close.expired": Left("pending", 1, True, ("expired",)),
+    "refund.stored": Left("paid", 0, True, ("complete",), ("applied",), ("creating",), 0),
+    "refund.made": Left("paid", 0, True, ("complete",), ("applied",), ("creating",), 1),
+    "refund.settled": Left("refunded", 0, True, ("complete",), ("applied",), ("succeeded",), 1),
 }
+REFUNDED = ("refund.stored", "refund.made", "refund.settled")
 
 
 @dataclass
@@ -72,6 +88,15 @@ def aftermath(machine: Machine) -> Aftermath:
         buyers["mail.accepted"] = pays_undisturbed(machine, "mail.accepted")
         machine.dies("mail.accepted", "worker")
         letters = len(machine.mail.kept)
+        buyers |= {name: pays_undisturbed(machine, name) for name in REFUNDED}
+        machine.stripe.set_webhook("", "")
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(lambda name: dies_giving_back(buyers[name], name), REFUNDED))
+        is_given_back(machine, [buyers["refund.stored"], buyers["refund.settled"]], buyers["refund.made"])
+        machine.stripe.set_webhook(f"{machine.url}/webhooks/stripe", TEST_WEBHOOK_SECRET)
+        for event in machine.stripe.events():
+            machine.stripe.resend(event["id"])
+        machine.stripe.calm()
         mail_is_sent(machine)
         return Aftermath(machine, buyers, set(server.everyone()) == staff, seen_on_return, letters)
 
@@ -104,7 +129,7 @@ def test_each_process_was_killed_at_its_point(aftermath: Aftermath) -> None:
     assert aftermath.machine.ended_by == dict.fromkeys(POINTS, signal.SIGKILL)
 
 
-@pytest.mark.parametrize("name", [*SERVED, "close.expired"])
+@pytest.mark.parametrize("name", [*SERVED, "close.expired", *REFUNDED])
 def test_a_death_leaves_behind_what_was_done_before_its_point_and_no_more(aftermath: Aftermath, name: str) -> None:
     assert aftermath.buyers[name].left == LEFT[name.partition(",")[0]]
 
@@ -124,6 +149,16 @@ def test_after_the_restart_an_order_is_paid_once_or_its_goods_are_free(aftermath
     else:
         assert (now.order, now.at_stripe) == ("paid", ("complete",))
         assert (variant.on_hand, variant.reserved, receipts) == (STOCK - 1, 0, ["sent"])
+
+
+@pytest.mark.parametrize("name", REFUNDED)
+def test_after_the_restart_a_refund_is_made_once_and_its_goods_are_back(aftermath: Aftermath, name: str) -> None:
+    buyer = aftermath.buyers[name]
+    assert buyer.looks_around() == LEFT["refund.settled"]
+    with aftermath.machine.database.reading() as session:
+        told = session.scalars(select(OutboxMessage.kind).where(OutboxMessage.recipient == buyer.email)).all()
+        assert session.get_one(Variant, buyer.variant_id).on_hand == STOCK
+    assert sorted(told) == ["receipt", "refunded"]
 
 
 def test_a_buyer_who_comes_back_after_the_restart_is_shown_a_paid_order(aftermath: Aftermath) -> None:
@@ -148,25 +183,14 @@ def test_in_the_end_every_promise_holds_and_stripe_says_the_same(aftermath: Afte
     with machine.database.reading() as session:
         assert broken(session) == []
         assert broken_books(session) == []
+        refunds, disputes = machine.stripe.refunds(), machine.stripe.disputes()
+        assert money_disagreements(session, refunds, disputes, everything_told=True) == []
         assert disagreements(session, machine.stripe.sessions(), machine.stripe.events(), everything_told=True) == []
 
 
-def test_a_shop_in_production_is_not_started_to_die(tmp_path: Path) -> None:
-    settings = {
-        "SHOP_DATA": tmp_path,
-        "SHOP_ENV": "production",
-        "SHOP_ALLOW_SQLITE": "true",
-        "SHOP_SECRET_KEY": "x" * 40,
-        "SHOP_URL": "https://shop.example.com",
-        "SHOP_MAIL_URL": f"folder:{tmp_path}",
-        "SHOP_MAIL_FROM": "shop@example.com",
-        "SHOP_PUBLISHER_HOSTS": "www.example.com",
-        "STRIPE_SECRET_KEY": "sk_test_x",
-        "STRIPE_WEBHOOK_SECRET": "whsec_x",
-    }
-    assert run("migrate", env=environment(**settings)).status == 0
-    refused = run("migrate", env=environment(**settings, SHOP_DIE_AT="place.stored"))
+def test_a_shop_in_production_is_not_started_to_die(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = run("migrate", env=environment(SHOP_DATA=tmp_path, SHOP_ENV="production", SHOP_DIE_AT="place.stored"))
     assert refused.status == 2
-    assert "SHOP_DIE_AT: kills the shop" in refused.err
-    del settings["SHOP_ENV"]
-    assert "write one of place.reserved" in run("migrate", env=environment(**settings, SHOP_DIE_AT="nowhere")).err
+    assert "  SHOP_DIE_AT: kills the shop in the middle of its work, for tests; remove it\n" in refused.err
+    monkeypatch.setattr(crashing, "_CHOSEN", "nowhere")
+    assert "write one of place.reserved" in crashing.refusal(production=False)
