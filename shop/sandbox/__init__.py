@@ -10,9 +10,12 @@
     payments, intents, methods, charges           how it is paid, with the events that this makes
     refunds, refundable, disputes, evidence, rulings, balance   what becomes of the money afterwards
     due           what time alone does            cards         Stripe's test cards
-    page, forms   the hosted payment page
-    events, delivery                              webhooks, signed, repeated until somebody answers 2xx
-    control       what a test or a demo may do to it that a buyer or a shop cannot
+    page, sheet, forms, look                      the hosted payment page
+    elsewhere, step                               the pages that a buyer is led to: 3-D Secure, PayNow, GrabPay
+    offered, promotions                           ways to pay, and codes that take something off
+    events, endpoints, owed, delivery             webhooks, signed, repeated until somebody answers 2xx
+    faults        what goes wrong by choice       control, acting   what a buyer and a shop cannot do
+    door, console the controls for programs and as a page
 
 It imports nothing else of the shop, and the shop imports nothing of it but in the command line.
 """
