@@ -6,7 +6,6 @@ from datetime import timedelta
 
 import pytest
 import requests
-import stripe
 from sqlalchemy import select, update
 
 from shop.cart import adding
@@ -19,8 +18,9 @@ from shop.orders.models import Order
 from shop.payments.inbox import events_of_order
 from shop.payments.models import PaymentAttempt, StripeEvent
 from tests.builders import a_cart, a_variant, shipping_to
-from tests.conftest import TEST_WEBHOOK_SECRET, Shop
+from tests.conftest import Shop
 from tests.support.invariants import broken
+from tests.support.posting import post
 from tests.support.serving import eventually
 
 
@@ -45,14 +45,6 @@ def pieces_in(shop: Shop, cart_id: int) -> int:
 def holds(shop: Shop) -> None:
     with shop.database.reading() as session:
         assert broken(session) == []
-
-
-def post(shop: Shop, body: bytes, secret: str = TEST_WEBHOOK_SECRET, at: int | None = None) -> requests.Response:
-    stamp = int(time.time()) if at is None else at
-    mac = stripe.WebhookSignature._compute_signature(f"{stamp}.{body.decode('latin-1')}", secret)
-    return requests.post(
-        f"{shop.url}/webhooks/stripe", data=body, headers={"Stripe-Signature": f"t={stamp},v1={mac}"}, timeout=10
-    )
 
 
 def stored(shop: Shop) -> list[tuple[str, str]]:
@@ -158,6 +150,7 @@ def test_money_that_does_not_match_the_order_is_never_fulfilled(shop: Shop, fiel
     assert order.status == "attention"
     assert order.paid_at is None
     assert counters(shop) == (3, 1)
+    holds(shop)
 
 
 @pytest.mark.parametrize(
