@@ -171,8 +171,8 @@ def _give_up(database: Database, letter: Letter, reason: str) -> None:
 
 
 def _unnamed(reason: str) -> str:
-    """`reason` for the log, which must not hold buyers' addresses; mail servers like to repeat them."""
-    return re.sub(r"\S+@\S+", "(address)", reason)
+    """`reason` for the log, which must hold nothing about buyers; mail servers like to repeat who they are, after the code."""
+    return re.sub(r"\S+@\S+", "(address)", re.sub(r"(?s)(the mail server said \d+).*", r"\1", reason))
 
 
 def _note(database: Database, letter: Letter, **values: str | datetime) -> None:

@@ -91,12 +91,19 @@ PERSONAL = frozenset(
         "destination_details",
         "evidence",
         "payment_method_details",
+        # What opens something: the order's own page, the payment page, a payment.
+        "success_url",
+        "cancel_url",
+        "return_url",
+        "receipt_url",
+        "url",
+        "client_secret",
     }
 )
 
 
 def redacted(event: Any) -> str:
-    """The event's JSON without the buyer's name, addresses and e-mail."""
+    """The event's JSON without the buyer's name, addresses and e-mail, and without what opens an order or a payment."""
 
     def strip(value: Any) -> Any:
         if isinstance(value, dict):
