@@ -1,7 +1,7 @@
 # Understory's commands. `make help` lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo dev demo-reset test check bench messages format lock clean chromium
+.PHONY: help demo dev demo-reset test storm check bench messages format lock clean chromium
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -49,6 +49,9 @@ chromium: $(VENV)/.ready
 
 test: $(VENV)/.ready chromium ## the whole suite, on SQLite and PostgreSQL
 	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile
+
+storm: $(VENV)/.ready ## thousands of orders while everything goes wrong; STORM_ORDERS and STORM_SEED choose
+	STORM_ORDERS=$${STORM_ORDERS:-2000} STORM_SEED=$${STORM_SEED:-$$(date +%s)} $(BIN)/python -m pytest -q -s tests/storm
 
 check: $(VENV)/.ready ## format, lint, types, import contracts
 	$(BIN)/ruff format --check .
