@@ -21,6 +21,8 @@ from huey.serializer import Serializer
 from sqlalchemy import select
 
 from shop import tasks as shop_tasks
+from shop.checkout.reconcile import latest_runs
+from shop.checkout.runs import alone
 from shop.checkout.sweep import Swept
 from shop.config import Settings
 from shop.db import Database, now
@@ -185,6 +187,7 @@ def test_each_task_may_run_twice_here_and_now(shop: Shop, tmp_path: Path) -> Non
             tasks.send_mail.call_local()
             tasks.sweep.call_local()
             tasks.forget_old_carts.call_local()
+            tasks.compare_with_stripe.call_local()
         assert states(shop.database) == ["sent"]
         assert len(folder(tasks)) == 1
 
@@ -198,13 +201,40 @@ def test_the_sweep_runs_from_the_queue(shop: Shop) -> None:
         eventually(lambda: shop.order(placed.order_id).status == "expired")
 
 
+def test_the_comparison_with_stripe_runs_from_the_queue_and_a_night_without_stripe_is_no_error(shop: Shop) -> None:
+    shop.stripe.hold_deliveries()
+    with shop.database.transaction() as session:
+        shipping_to(session, "SG")
+        cart_id, _ = a_cart(session, (a_variant(session), 1))
+    placed = shop.place(cart_id)
+    shop.stripe.pay(shop.session_of(placed.order_id))
+    with open_tasks(shop.settings) as tasks:
+        tasks.workshop.gateway = shop.gateway
+        shop.stripe.fail_next(2, "500")
+        tasks.compare_with_stripe.call_local()
+        assert shop.order(placed.order_id).status == "pending"
+        with alone(shop.database):
+            tasks.compare_with_stripe.call_local()
+        assert shop.order(placed.order_id).status == "pending"
+        tasks.compare_with_stripe()
+        with working(tasks):
+            eventually(lambda: run_states(shop.database) == ["finished", "failed"])
+    assert shop.order(placed.order_id).status == "paid"
+
+
+def run_states(database: Database) -> list[str]:
+    with database.reading() as session:
+        return [run.state for run in latest_runs(session)]
+
+
 def test_what_is_periodic_is_due_when_it_should_be(tasks: Tasks) -> None:
     names_at = {
         clock: {task.name for task in tasks.queue.read_periodic(now().replace(hour=hour, minute=minute, tzinfo=None))}
-        for clock, hour, minute in (("noon", 12, 0), ("3:17", 3, 17))
+        for clock, hour, minute in (("noon", 12, 0), ("2:41", 2, 41), ("3:17", 3, 17))
     }
     assert names_at == {
         "noon": {"send_mail", "sweep_orders", "retry_events"},
+        "2:41": {"send_mail", "sweep_orders", "retry_events", "compare_with_stripe"},
         "3:17": {"send_mail", "sweep_orders", "retry_events", "forget_old_carts"},
     }
 

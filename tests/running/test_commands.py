@@ -25,6 +25,7 @@ NEED_TABLES = (
     ["create-admin", "a@example.com"],
     ["seed"],
     ["sweep"],
+    ["reconcile"],
 )
 
 
