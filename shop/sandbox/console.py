@@ -108,7 +108,7 @@ def _shown(status: int = 200, *, said: str = "", wrong: str = "") -> Response:
             "waiting": owed.count(tx, "pending") + owed.count(tx, "sending"),
             **faults.expected(tx),
         }
-    return page(
+    answer = page(
         "sandbox/console.html",
         status,
         said=said,
@@ -124,6 +124,9 @@ def _shown(status: int = 200, *, said: str = "", wrong: str = "") -> Response:
         written=written,
         **shown,
     )
+    # A browser that may send no referrer says "null" for a form's origin, too, and the form would be a stranger's.
+    answer.headers["Referrer-Policy"] = "same-origin"
+    return answer
 
 
 def _page_of_events() -> dict[str, Any]:

@@ -15,6 +15,7 @@ from tests.journeys.support.steps import (
     choose,
     embed_in,
     expect_paid,
+    fill_in_buyer,
     pay,
     press_pay,
 )
@@ -102,6 +103,23 @@ def the_banks_question(browsers: Browsers, page: Page, house: House) -> None:
     expect(page.get_by_role("button", name="Complete authentication")).to_be_visible()
 
 
+def paynows_code(browsers: Browsers, page: Page, house: House) -> None:
+    paying_by(page, browsers, house, "PayNow")
+    expect(page.get_by_role("button", name="Simulate scan")).to_be_visible()
+
+
+def grabpays_question(browsers: Browsers, page: Page, house: House) -> None:
+    paying_by(page, browsers, house, "GrabPay")
+    expect(page.get_by_role("button", name="Authorise payment")).to_be_visible()
+
+
+def paying_by(page: Page, browsers: Browsers, house: House, way: str) -> None:
+    the_payment_page(browsers, page, house)
+    fill_in_buyer(page)
+    page.get_by_role("radio", name=way).check()
+    press_pay(page)
+
+
 def a_waiting_order(browsers: Browsers, page: Page, house: House) -> None:
     the_payment_page(browsers, page, house)
     page.goto(f"{house.url}/orders/{house.orders()[0].access_token}")
@@ -167,6 +185,9 @@ PAGES: dict[str, Visit] = {
     "payment page with errors": a_payment_page_with_errors,
     "declined card": a_declined_card,
     "bank's question": the_banks_question,
+    "PayNow's code": paynows_code,
+    "GrabPay's question": grabpays_question,
+    "page of controls": at(lambda house: f"{house.stripe_url}/_control"),
     "payment page paid before": a_payment_page_paid_before,
     "payment page of nothing": at(lambda house: f"{house.stripe_url}/c/pay/cs_test_nothing", 404),
     "waiting order": a_waiting_order,
