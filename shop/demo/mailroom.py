@@ -14,17 +14,22 @@ from typing import Final
 
 SHOWN_AT_MOST: Final = 100
 FILE_NAME: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._@+-]{0,200}\.eml")
+LANGUAGE: Final = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,4}")
 
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """One message. `sent` is UTC, from the file's own time; `text` and `html` are the bodies, None where there is none."""
+    """One message. `sent` is UTC, from the file's own time; `text` and `html` are the bodies, None where there is none.
+
+    `language` is a tag of BCP 47, empty where the message names none.
+    """
 
     name: str
     sent: datetime
     sender: str
     recipient: str
     subject: str
+    language: str
     text: str | None
     html: str | None
 
@@ -68,6 +73,7 @@ def open_letter(folder: Path, name: str) -> Letter | None:
         sender=_header(message, "From"),
         recipient=_header(message, "To"),
         subject=_header(message, "Subject") or "(no subject)",
+        language=language if LANGUAGE.fullmatch(language := _header(message, "Content-Language")) else "",
         text=_body(message, "plain"),
         html=_body(message, "html"),
     )

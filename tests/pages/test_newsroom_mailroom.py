@@ -9,6 +9,10 @@ from flask.testing import FlaskClient
 
 from shop.demo.mailroom import SHOWN_AT_MOST, letters, open_letter
 from shop.demo.newsroom import NewsroomSettings, create_newsroom
+from shop.mail.messages import Stationery, write
+from shop.mail.outbox import KINDS
+from shop.mail.transports import FolderTransport
+from tests.support.letters import a_letter, ordered
 
 SHOP = "http://127.0.0.1:5000"
 
@@ -178,3 +182,28 @@ def test_no_name_that_somebody_made_lead_here_opens_the_mailroom(reader: FlaskCl
     post(folder, "1.eml", "Your order U-7K2M")
     assert reader.get("/mail", headers={"Host": "127.0.0.1:5001"}).status_code == 200
     assert reader.get("/mail", headers={"Host": "rebound.example:5001"}).status_code == 400
+
+
+@pytest.mark.parametrize("locale", ["en_SG", "zh_Hans_SG", "ms_SG", "ta_SG"])
+def test_it_shows_each_kind_of_the_shops_own_mail_in_the_language_that_it_is_in(
+    folder: Path, reader: FlaskClient, locale: str
+) -> None:
+    stationery = Stationery("The Courier Shop", SHOP, "shop@example.com", locale)
+    for number, kind in enumerate(sorted(KINDS)):
+        letter = a_letter(kind, id=number, context={"reason": "Because.", "amount_minor": 1400})
+        message = write(stationery, letter, ordered(locale=locale))
+        FolderTransport(folder).deliver(letter, message)
+        page = reader.get("/mail").text
+        assert f'lang="{locale.replace("_", "-")}">{message["Subject"]}</a>' in page
+        (name,) = [path.name for path in folder.iterdir() if path.name.endswith(f"-{kind}.eml")]
+        opened = reader.get(f"/mail/{name}")
+        assert opened.status_code == 200
+        assert message["Subject"] in opened.text
+        assert "U-7K2M4Q" in opened.text
+    assert len(letters(folder)) == len(KINDS)
+
+
+def test_a_language_that_is_none_is_left_out(folder: Path) -> None:
+    path = post(folder, "a.eml", "Hello")
+    path.write_bytes(b'Content-Language: x" onload="alert(1)\n' + path.read_bytes())
+    assert letters(folder)[0].language == ""
