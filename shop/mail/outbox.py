@@ -25,8 +25,9 @@ def post(
     """Put a message into the outbox, once for each `dedupe_key`. True if this call put it there.
 
     In the caller's transaction, never committed here: a message exists exactly when what it tells of has happened.
-    `kind` is one of KINDS. `context` holds what the order itself cannot tell at the time of sending: a `reason`, for
-    payment_failed and staff_attention, or the `amount_minor` of a refund. Lines, amounts and parcels are read then, through `order_id`.
+    `kind` is one of KINDS. `context` holds what the order itself cannot tell at the time of sending: a `reason`, one sentence,
+    which a buyer reads in the order's language if the catalogues have it (`gettext_noop` marks it for them), or the
+    `amount_minor` of a refund. Lines, amounts and parcels are read then, through `order_id`.
 
     A recipient that no mail can reach (empty, too long, with a line break in it) is no reason to undo a payment: the
     message is written down as failed, for staff to see. Raises ValueError for an unknown kind or a malformed key.
