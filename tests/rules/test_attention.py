@@ -11,6 +11,7 @@ from shop.catalog import stock
 from shop.catalog.models import Variant
 from shop.checkout.attention import backorder, deal_with, give_back_unmatched
 from shop.checkout.closing import look_at_payment
+from shop.checkout.disputes import settle_dispute
 from shop.checkout.refunding import finish_refunds
 from shop.checkout.release import release_stock
 from shop.checkout.ship import ship
@@ -19,6 +20,8 @@ from shop.errors import InvalidChange, NotFound, PaymentRefused, PaymentUnavaila
 from shop.mail.models import OutboxMessage
 from shop.orders.models import Order
 from shop.orders.reading import OrderView
+from shop.payments.models import Refund
+from shop.payments.told import read_dispute
 from tests.builders import a_cart, a_variant, shipping_to
 from tests.conftest import Shop
 from tests.support.books import money_held
@@ -303,11 +306,14 @@ def test_what_the_dashboard_left_of_a_wrong_payment_is_given_back(shop: Shop) ->
 
 def test_a_refund_of_a_wrong_payment_that_stripe_does_not_answer_for_is_finished_by_the_sweep(shop: Shop) -> None:
     order = paid_otherwise(shop)
-    shop.stripe.fail_next(4, "500", "POST", "/v1/refunds")
-    with pytest.raises(PaymentUnavailable):
-        given_back(shop, order)
+    shop.stripe.fail_next(9, "500", "POST", "/v1/refunds")
+    for desk in ("one", "another"):
+        with pytest.raises(PaymentUnavailable):
+            given_back(shop, order, desk)
     assert shop.order(order.id).status == "attention"
     assert shelf(shop) == (3, 2)
+    with shop.database.reading() as session:
+        assert len(session.scalars(select(Refund)).all()) == 1
     shop.stripe.clear_faults()
     time_passes(shop, minutes=10)
     finish_refunds(shop.database, shop.gateway)
@@ -337,6 +343,22 @@ def test_a_wrong_payment_that_stripe_will_not_give_back_keeps_the_order_as_it_is
         given_back(shop, order)
     assert shop.order(order.id).attention
     assert shelf(shop) == (3, 2)
+
+
+def test_a_wrong_payment_that_the_bank_has_taken_back_for_good_cancels_the_order_when_it_is_dealt_with(
+    shop: Shop,
+) -> None:
+    order = paid_otherwise(shop)
+    shop.stripe.settle_dispute(shop.stripe.dispute(shop.session_of(order.id))["id"], won=False)
+    with shop.database.transaction() as session:
+        for event in (each for each in shop.stripe.events() if each["type"].startswith("charge.dispute.")):
+            settle_dispute(session, read_dispute(event["data"]["object"]), "webhook", now())
+    with pytest.raises(InvalidChange, match="Nothing of this payment is left"):
+        given_back(shop, order)
+    deal_with(shop.database, order.number, note="the bank was faster", actor=STAFF)
+    known = shop.order(order.id)
+    assert (known.cancelled_at is not None, known.stock_state, shelf(shop)) == (True, "released", (3, 0))
+    holds(shop)
 
 
 def test_a_payment_that_is_what_the_order_costs_is_not_given_back_this_way(shop: Shop) -> None:

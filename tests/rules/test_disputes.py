@@ -19,11 +19,13 @@ from shop.mail.models import OutboxMessage
 from shop.orders.facts import status_of
 from shop.orders.models import Order
 from shop.payments.disputes import disputes_of
+from shop.payments.inbox import EventView, events_of_order
 from shop.payments.models import Dispute
 from shop.payments.told import read_dispute
 from tests.builders import a_cart, a_variant, shipping_to
 from tests.conftest import TEST_KEY, Shop
 from tests.support.books import broken_books, money_disagreements
+from tests.support.serving import eventually
 from tests.support.staff import an_account
 
 TOTAL = 2 * 3900 + 500
@@ -88,6 +90,11 @@ def staff_mail(shop: Shop) -> list[str]:
     with shop.database.reading() as session:
         query = select(OutboxMessage).where(OutboxMessage.kind == "staff_dispute").order_by(OutboxMessage.id)
         return [str(message.context["reason"]) for message in session.scalars(query)]
+
+
+def inbox_of(shop: Shop, order_id: int) -> tuple[EventView, ...]:
+    with shop.database.reading() as session:
+        return events_of_order(session, order_id)
 
 
 def agrees_with_stripe(shop: Shop) -> None:
@@ -191,6 +198,31 @@ def test_an_inquiry_that_becomes_a_dispute_takes_the_money_then(shop: Shop, orde
     ]
     assert row(shop, order_id).disputed_minor == TOTAL
     assert len(staff_mail(shop)) == 3
+    agrees_with_stripe(shop)
+
+
+def test_what_was_said_of_an_inquiry_takes_nothing_back_of_the_dispute_that_it_became(
+    shop: Shop, order_id: int
+) -> None:
+    made = shop.stripe.dispute(shop.session_of(order_id), status="warning_needs_response")
+    shop.stripe.settle_dispute(made["id"], won=False)
+    hear(shop, *reversed(told(shop)))
+    order = row(shop, order_id)
+    assert (order.dispute_state, order.disputed_minor) == ("open", TOTAL)
+    assert [what for what, _ in timeline(shop, order_id)] == ["dispute_opened", "dispute_took"]
+    agrees_with_stripe(shop)
+
+
+def test_a_dispute_arrives_by_webhook_from_its_first_day_to_its_end(shop: Shop, order_id: int) -> None:
+    shop.stripe.release_deliveries()
+    made = shop.stripe.dispute(shop.session_of(order_id))
+    eventually(lambda: shop.order(order_id).status == "disputed")
+    answer(shop, made["id"])
+    shop.stripe.settle_dispute(made["id"], won=True)
+    eventually(lambda: all(each["state"] == "delivered" for each in shop.stripe.deliveries()))
+    order = row(shop, order_id)
+    assert (order.status, order.dispute_state, order.disputed_minor) == ("paid", "won", 0)
+    assert {event.state for event in inbox_of(shop, order_id)} == {"applied"}
     agrees_with_stripe(shop)
 
 
