@@ -63,8 +63,8 @@ def accept_prices(session: Session, cart_id: int) -> None:
 
 _LINES = cast("Table", CartLine.__table__)
 # Locked in the statement that changes the lines: a checkout of this cart sees them all, or none that have been paid for.
-_CART = select(Cart.id).where(Cart.id == bindparam("cart")).with_for_update().cte("cart")
-_BOUGHT = (_LINES.c.cart_id.in_(select(_CART.c.id)), _LINES.c.source_key == bindparam("key"))
+_CART = select(Cart.id).where(Cart.id == bindparam("cart")).with_for_update()
+_BOUGHT = (_LINES.c.cart_id.in_(_CART), _LINES.c.source_key == bindparam("key"))
 _GONE = delete(_LINES).where(*_BOUGHT, _LINES.c.quantity <= bindparam("pieces"))
 _FEWER = update(_LINES).where(*_BOUGHT).values(quantity=_LINES.c.quantity - bindparam("pieces"))
 
@@ -76,7 +76,6 @@ def take_out(session: Session, cart_id: int, bought: Mapping[str, int]) -> None:
     """
     if not bought:
         return
-    session.flush()
     lines = [{"cart": cart_id, "key": key, "pieces": bought[key]} for key in sorted(bought)]
     connection = session.connection()
     if connection.execute(_GONE, lines).rowcount < len(lines):

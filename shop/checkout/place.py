@@ -6,8 +6,9 @@ session with the attempt's own key and parameters; T2 stores what Stripe said. d
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 
 import structlog
 from sqlalchemy import insert, select, update
@@ -99,6 +100,8 @@ class _Begun:
     order_id: int
     access_token: str
     attempt_id: int
+    key: str = ""
+    params: Mapping[str, Any] = field(default_factory=dict)
     is_new: bool = False
     payment_url: str | None = None
     superseded: int | None = None
@@ -122,13 +125,14 @@ def _begin(
         attempt = session.scalars(select(PaymentAttempt).where(PaymentAttempt.order_id == order.id)).one()
         if order.cart_digest != digest or order.processing_at or attempt.expires_at - now() < TIME_TO_PAY:
             return _Begun(order.id, order.access_token, attempt.id, superseded=order.id)
-        return _Begun(order.id, order.access_token, attempt.id, payment_url=attempt.session_url)
+        known = (attempt.id, attempt.idempotency_key, attempt.params)
+        return _Begun(order.id, order.access_token, *known, payment_url=attempt.session_url)
     if not cart.lines or locked.express_key is not None:
         _say_if_paid(session, cart_id)
     if not cart.lines:
         raise CartEmpty
     _check(cart)
-    stock.reserve(session, _pieces(cart))
+    pieces = _pieces(cart)
     rates = rates_for(session, destination, cart.subtotal.minor, settings.shop_currency)
     minimum = MINIMUM_MINOR.get(settings.shop_currency, 1)
     if cart.subtotal.minor + min(rate.amount_minor for rate in rates) < minimum:
@@ -146,7 +150,9 @@ def _begin(
     )
     session.add(attempt)
     session.flush()
-    return _Begun(order.id, order.access_token, attempt.id, is_new=True)
+    # Last, so that others who want the same goods wait for no more than this statement and the commit.
+    stock.reserve(session, pieces)
+    return _Begun(order.id, order.access_token, attempt.id, attempt.idempotency_key, attempt.params, is_new=True)
 
 
 def _pieces(cart: CartView) -> dict[int, int]:
@@ -255,11 +261,8 @@ def _stop_if_paid(database: Database, order_id: int) -> None:
 
 def _open(database: Database, gateway: Gateway, begun: _Begun) -> Placed | None:
     """Ask Stripe for the session, outside any transaction, then T2. None if another tab has closed it meanwhile."""
-    with database.reading() as session:
-        attempt = session.scalars(select(PaymentAttempt).where(PaymentAttempt.id == begun.attempt_id)).one()
-        params, key = attempt.params, attempt.idempotency_key
     try:
-        opened = gateway.open_session(params, key)
+        opened = gateway.open_session(begun.params, begun.key)
     except PaymentRefused as refusal:
         if refusal.of_key and not begun.is_new:
             # An earlier try went unanswered and may have made the session, under a key that is refused by now.

@@ -72,11 +72,10 @@ def settle(session: Session, told: CheckoutSession, source: str, *, async_failed
         return _expired(session, order, source)
     if told.status != "complete":
         return Settled(order.id, changed=False, reason="the session is still open")
-    _note_buyer(order, told)
     if not told.is_paid and (async_failed or told.payment_failed):
-        return _failed(session, order, source)
+        return _failed(session, order, told, source)
     if not told.is_paid:
-        return _processing(session, found, source)
+        return _processing(session, found, told, source)
     return _paid(session, found, told, source)
 
 
@@ -113,21 +112,23 @@ def _expired(session: Session, order: Order, source: str) -> Settled:
     return Settled(order.id, record(session, order, "expired", source))
 
 
-def _failed(session: Session, order: Order, source: str) -> Settled:
+def _failed(session: Session, order: Order, told: CheckoutSession, source: str) -> Settled:
     if order.paid_at is not None:
         return Settled(order.id, changed=False, reason="paid already")
     release_stock(session, order)
+    _note_buyer(order, told)
     changed = record(session, order, "payment_failed", source)
     if changed and order.email:
         post(session, "payment_failed", order.email, f"payment_failed:{order.number}", order_id=order.id)
     return Settled(order.id, changed)
 
 
-def _processing(session: Session, found: _Locked, source: str) -> Settled:
+def _processing(session: Session, found: _Locked, told: CheckoutSession, source: str) -> Settled:
     """Completed but unpaid: a delayed method. The goods stay held until the money came or failed."""
     order = found.order
     if order.paid_at is not None or order.payment_failed_at is not None:
         return Settled(order.id, changed=False, reason="its payment has ended already")
+    _note_buyer(order, told)
     changed = record(session, order, "processing", source)
     if changed:
         _take_from_cart(session, found)
@@ -146,6 +147,7 @@ def _paid(session: Session, found: _Locked, told: CheckoutSession, source: str) 
         # before the variants, as `place` does it, or the two could wait for each other.
         _take_from_cart(session, found)
     gone = _hand_over_stock(session, found)
+    _note_buyer(order, told)
     order.shipping_minor = told.shipping_minor
     order.shipping_method = offered_shipping(found.attempt.params).get(told.shipping_minor, "")
     order.total_minor = order.paid_minor = told.amount_total
@@ -162,6 +164,7 @@ def _paid(session: Session, found: _Locked, told: CheckoutSession, source: str) 
 
 def _unmatched(session: Session, order: Order, told: CheckoutSession, wrong: str, source: str) -> Settled:
     """Staff decide what becomes of the money. Nobody pays for this order again, and its goods are kept until they have."""
+    _note_buyer(order, told)
     order.payment_intent = told.payment_intent
     if told.amount_total > 0:
         order.unmatched_minor, order.unmatched_currency = told.amount_total, told.currency[:3]

@@ -17,11 +17,12 @@ from tests.support.statements import statements
 STORY = "https://news.example/2018/06/kim"
 FEW, MANY = 2, 9
 
-SHELF = PRODUCT = FRAME = CART_PAGE = ORDER_PAGE = 4
+SHELF = PRODUCT = FRAME = CART_PAGE = 4
+ORDER_PAGE = 5
 ADD = EMBED_ADD = 8
-PAID = 17
+PAID = 8
 # Goods are reserved one after the other, in the order that keeps two buyers from a deadlock, each with its guard.
-PLACE, PLACE_A_LINE = 14, 1
+PLACE, PLACE_A_LINE = 13, 1
 
 Budget = Callable[[int], "contextmanager[None]"]
 
