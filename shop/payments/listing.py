@@ -148,7 +148,7 @@ class Listing:
 
 
 def _since(moment: datetime) -> dict[str, Any]:
-    return {"created": {"gte": int(moment.timestamp())}}
+    return {"created": {"gte": max(0, int(moment.timestamp()))}}
 
 
 def _read_listed(session: Any) -> ListedSession:
