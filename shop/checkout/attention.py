@@ -5,7 +5,8 @@ from sqlalchemy.orm import Session
 
 from shop.checkout.owed import GONE, is_given_back, let_go, still_here, take_owed, tell_buyer
 from shop.checkout.refund_plan import Plan, written
-from shop.checkout.refunding import ask, key_of, store
+from shop.checkout.refund_row import key_of, store
+from shop.checkout.refunding import ask
 from shop.db import Database
 from shop.errors import InvalidChange, NotFound, OutOfStock, PaymentRefused
 from shop.mail.languages import gettext_noop

@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from shop.catalog import stock
 from shop.catalog.models import Variant
 from shop.checkout.closing import look_at_payment
-from shop.checkout.refunding import refund
+from shop.checkout.refunding import quote, refund
 from shop.checkout.release import release_stock
 from shop.config import Settings
 from shop.db import Database
@@ -184,6 +184,18 @@ def test_one_showing_of_the_form_is_one_refund_however_often_it_is_sent(shop: Sh
     give_back(shop, order, 1, press="another showing")
     assert sums(shop, order) == (7800, 0)
     holds(shop)
+
+
+def test_the_second_click_on_all_of_it_is_quoted_what_the_first_has_given_back(shop: Shop) -> None:
+    order = a_paid_order(shop)
+    wanted: dict[str, Any] = {"lines": {order.lines[0].id: 2}, "shipping": True, "amount_minor": None}
+    with shop.database.reading() as session:
+        assert quote(session, order.number, **wanted, press="a showing").amount_minor == 8300
+    give_back(shop, order, **wanted, press="a showing")
+    with shop.database.reading() as session:
+        assert quote(session, order.number, **wanted, press="a showing").amount_minor == 8300
+        with pytest.raises(InvalidChange):
+            quote(session, order.number, **wanted, press="another showing")
 
 
 @pytest.mark.parametrize("changed", [{"amount_minor": 100}, {"shipping": True}, {"pieces": 2}])

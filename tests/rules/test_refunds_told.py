@@ -1,5 +1,6 @@
 """Refunds as Stripe tells of them: made here or in its dashboard, twice, late, in any order, and sometimes taken back."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
 from typing import Any
@@ -241,6 +242,29 @@ def test_a_status_that_stripe_has_invented_since_is_not_guessed_at(shop: Shop) -
     a_paid_order(shop)
     with pytest.raises(ValueError, match="'on_holiday', which this release does not know"):
         told_otherwise(shop, status="on_holiday")
+
+
+def test_what_cannot_be_understood_of_one_refund_keeps_no_other_waiting(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = a_paid_order(shop, card=PENDING_THEN_PAID), a_paid_order(shop, card=PENDING_THEN_PAID)
+    give_back(shop, first, 1)
+    give_back(shop, second, 1)
+    time_passes(shop, days=5)
+    ask = shop.gateway.refunds_of
+
+    def on_holiday(payment_intent: str) -> tuple[RefundTold, ...]:
+        told = ask(payment_intent)
+        return (
+            tuple(replace(each, status="on_holiday") for each in told)
+            if payment_intent == first.payment_intent
+            else told
+        )
+
+    monkeypatch.setattr(shop.gateway, "refunds_of", on_holiday)
+    finished = finish_refunds(shop.database, shop.gateway)
+    assert (finished.looked_at, finished.postponed) == (1, 1)
+    assert [each.status for each in (*refunds(shop, first), *refunds(shop, second))] == ["pending", "succeeded"]
 
 
 def test_metadata_that_names_a_refund_of_another_order_is_not_believed(shop: Shop) -> None:

@@ -40,6 +40,7 @@ def refund_order(number: str) -> Response | tuple[str, int] | str:
             lines=form.chosen(),
             shipping=bool(form.shipping.data),
             amount_minor=form.amount_minor,
+            press=form.press.data or "",
         )
     except InvalidChange as refused:
         return _refused(found, form, refused)

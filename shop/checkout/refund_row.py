@@ -1,0 +1,90 @@
+"""T1 of a refund: its row, with the key and the parameters of the call that will be made for it."""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from shop.checkout.given_back import recount
+from shop.checkout.refund_plan import Plan, written
+from shop.money import Money
+from shop.orders.facts import tell
+from shop.orders.models import Order
+from shop.payments.models import Refund, RefundLine
+from shop.staff import audit
+
+
+def key_of(order: Order, press: str) -> str:
+    """The idempotency key of one press on an order's button."""
+    return f"refund-{order.number}-{hashlib.sha256(press.encode()).hexdigest()[:32]}"
+
+
+def store(
+    session: Session,
+    order: Order,
+    wanted: Plan,
+    key: str,
+    *,
+    restock: bool = False,
+    reason: str = "",
+    note: str = "",
+    actor: str,
+) -> Refund:
+    """T1 of a refund of a locked order: its row, the sums that count it, timeline and audit trail. Never commits."""
+    # What has never left the stock room cannot come back to it.
+    returns = restock and bool(wanted.lines) and order.stock_state == "sold"
+    currency = (order.unmatched_currency or order.currency) if order.paid_at is None else order.currency
+    row = Refund(
+        order_id=order.id,
+        idempotency_key=key,
+        amount_minor=wanted.amount_minor,
+        shipping_minor=wanted.shipping_minor,
+        currency=currency,
+        status="creating",
+        reason=reason,
+        note=note.strip()[:400],
+        restock=returns,
+        actor=actor[:120],
+    )
+    session.add(row)
+    session.flush()
+    row.params = _params(order, row)
+    session.add_all(
+        RefundLine(refund_id=row.id, order_line_id=line_id, quantity=quantity, amount_minor=minor)
+        for line_id, (quantity, minor) in sorted(wanted.lines.items())
+    )
+    recount(session, order)
+    amount = wanted.amount_minor if currency == order.currency else None
+    tell(session, order, "refund_asked", actor, amount_minor=amount, note=row.note)
+    audit.record(
+        session,
+        actor,
+        "order.refund",
+        f"order {order.number}",
+        {"refund": (None, written(Money(wanted.amount_minor, currency))), "restock": (None, returns)},
+    )
+    return row
+
+
+def is_same(
+    session: Session, row: Refund, wanted: Mapping[int, int], *, shipping: bool, amount_minor: int | None
+) -> bool:
+    """Whether a form that was sent before says now what it said then; the Back button brings it up to be filled in anew."""
+    stored = session.execute(
+        select(RefundLine.order_line_id, RefundLine.quantity).where(RefundLine.refund_id == row.id)
+    )
+    pieces = {line_id: quantity for line_id, quantity in wanted.items() if quantity}
+    return (
+        {line_id: quantity for line_id, quantity in stored} == pieces  # noqa: C416  dict() would want tuples
+        and shipping == (row.shipping_minor > 0)
+        and amount_minor in {None, row.amount_minor}
+    )
+
+
+def _params(order: Order, row: Refund) -> dict[str, Any]:
+    """What Stripe is sent, stored so that a retry says the same. The metadata leads an event back to the row."""
+    ours = {"order_id": str(order.id), "order_number": order.number, "refund_id": str(row.id)}
+    named = {"reason": row.reason} if row.reason else {}
+    return {"payment_intent": order.payment_intent, "amount": row.amount_minor, "metadata": ours, **named}
