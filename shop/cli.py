@@ -15,6 +15,7 @@ from shop.errors import ShopError
 from shop.sandbox_commands import COMMANDS as SANDBOX_COMMANDS
 
 if TYPE_CHECKING:
+    from shop.checkout.replay import Replayed
     from shop.checkout.runs import Progress
     from shop.config import Settings
     from shop.db import Database
@@ -237,14 +238,86 @@ def seed() -> None:
 
 @main.command()
 def sweep() -> None:
-    """Close unpaid orders whose time is over, and give their stock back. The worker does this by itself."""
+    """Close unpaid orders whose time is over, and give their stock back. The worker does this by itself.
+
+    Events of Stripe that are due to be tried again are, too.
+    """
     settings = _settings()
+    from shop.checkout.replay import retry_due
     from shop.checkout.sweep import sweep
     from shop.payments.gateway import Gateway
 
     with _database(settings) as database:
         swept = sweep(database, Gateway(settings))
+        retried = retry_due(database, Gateway(settings))
     click.echo(", ".join(f"{count} {name.replace('_', ' ')}" for name, count in asdict(swept).items()))
+    click.echo(f"events tried again: {_counts(retried)}")
+
+
+def _counts(done: "Replayed") -> str:
+    return ", ".join(f"{count} {state}" for state, count in asdict(done).items())
+
+
+@main.group(cls=InOrder)
+def events() -> None:
+    """What Stripe has told by webhook, and what became of it."""
+
+
+@events.command("list")
+@click.option("--state", type=click.Choice(["failed", "waiting", "applied", "ignored"]), help="Only those.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="At most so many.")
+def list_events(state: str | None, limit: int) -> None:
+    """List events, the newest first."""
+    settings = _settings()
+    from shop.payments.inbox import list_events
+
+    with _database(settings) as database, database.reading() as session:
+        page = list_events(session, state, limit=limit)
+    for event in page.events:
+        click.echo(
+            f"{event.received_at:%Y-%m-%d %H:%M:%S}  {event.state:<8} {event.attempts:>3}  {event.stripe_id}  {event.type}"
+            + (f"  {event.reason}" if event.reason else "")
+        )
+
+
+@events.command()
+@click.argument("stripe_id", metavar="ID")
+def show(stripe_id: str) -> None:
+    """Show all that is known of the event ID but what it said of its buyer."""
+    settings = _settings()
+    from shop.errors import NotFound
+    from shop.payments.inbox import find_event
+
+    with _database(settings) as database, database.reading() as session:
+        event = find_event(session, stripe_id)
+    if event is None:
+        raise NotFound("event")
+    for name, value in asdict(event).items():
+        click.echo(f"{name.replace('_', ' '):<12} {'' if value is None else value}".rstrip())
+
+
+@events.command()
+@click.argument("stripe_id", metavar="[ID]", required=False)
+@click.option("--failed", is_flag=True, help="All that have failed.")
+def replay(stripe_id: str | None, failed: bool) -> int:
+    """Ask Stripe how the thing stands that the event ID was about, and settle that.
+
+    Settling twice equals settling once. Ends with status 1 when something has failed again.
+    """
+    if failed == (stripe_id is not None):
+        raise click.UsageError("Give the id of one event, or --failed for all that have failed.")
+    settings = _settings()
+    from shop.checkout.replay import replay, replay_failed
+    from shop.payments.gateway import Gateway
+
+    with _database(settings) as database:
+        if stripe_id is None:
+            done = replay_failed(database, Gateway(settings), actor="shop events replay")
+            click.echo(_counts(done))
+            return 1 if done.failed else 0
+        verdict = replay(database, Gateway(settings), stripe_id, actor="shop events replay")
+    click.echo(f"{verdict.state}{': ' if verdict.reason else ''}{verdict.reason}")
+    return 1 if verdict.state == "failed" else 0
 
 
 @main.command()
