@@ -62,6 +62,9 @@ check: $(VENV)/.ready ## format, lint, types, import contracts
 bench: $(VENV)/.ready ## CPU and SQL for a request, beside a bare Flask app
 	@$(BIN)/python -m bench
 
+bench-place: $(VENV)/.ready ## checkouts of one hot variant on PostgreSQL, beside psycopg by hand
+	@$(BIN)/python -m bench --place --requests 320 --rounds 3
+
 messages: $(VENV)/.ready ## bring the mail's catalogues up to date with its templates
 	@mkdir -p build && $(BIN)/pybabel -q extract -F pyproject.toml -k gettext_noop --no-location -o build/mail.pot .
 	@$(BIN)/pybabel -q update -D mail -i build/mail.pot -d shop/mail/catalogues -w 120 --no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date

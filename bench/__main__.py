@@ -12,6 +12,7 @@ from statistics import median
 from bench.asks import KINDS
 from bench.load import Load
 from bench.measuring import Figure, measure
+from bench.placing import rates, report
 from bench.premises import postgres, premises, temporary_folder
 from bench.servers import running
 from shop import logs
@@ -28,10 +29,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with ExitStack() as stack:
         folder = stack.enter_context(temporary_folder())
         url = f"sqlite:///{folder}/shop.db"
-        if asked.postgres is not None:
-            url = stack.enter_context(postgres(folder, asked.postgres))
+        if asked.postgres is not None or asked.place:
+            url = stack.enter_context(postgres(folder, asked.postgres or ""))
         print(f"Preparing a shop on {url.partition(':')[0].partition('+')[0]} ...", flush=True)
         shop = stack.enter_context(premises(folder, url))
+        if asked.place:
+            found = rates(shop, asked.requests, asked.rounds)
+            return 0 if report(found) else 1
         load = stack.enter_context(Load(asked.connections))
         bare = stack.enter_context(running("bare", shop.environment, folder / "bare.log"))
         served = stack.enter_context(running("shop", shop.environment, folder / "shop.log"))
@@ -63,6 +67,9 @@ def _parser() -> argparse.ArgumentParser:
         const="",
         metavar="URL",
         help="on PostgreSQL instead of SQLite: on the server at URL, or on one started from the tests' package",
+    )
+    parser.add_argument(
+        "--place", action="store_true", help="checkouts of one hot variant by 16 threads instead, on PostgreSQL"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     parser.add_argument("--sql", action="store_true", help="print each statement")

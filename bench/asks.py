@@ -15,12 +15,16 @@ Made = Callable[[Premises, int], list[Ask]]
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of request. `make` prepares so many of them; the aims are times the bare app's CPU, and SQL statements."""
+    """A kind of request. `make` prepares so many of them; the aims are times the bare app's CPU, and SQL statements.
+
+    `bare_too`: the bare app gets the very same requests; otherwise it says hello as often.
+    """
 
     name: str
     make: Made
     most_cpu: float | None
     most_statements: int
+    bare_too: bool = False
 
 
 class _Form(HTMLParser):
@@ -111,7 +115,7 @@ KINDS = (
     Kind("add to cart, next", next_add, None, 8),
     Kind("embed add, first", first_embed_add, None, 8),
     Kind("embed add, next", next_embed_add, None, 8),
-    Kind("webhook, paid", webhook, None, 8),
+    Kind("webhook, paid", webhook, 2.5, 8, bare_too=True),
 )
 
 

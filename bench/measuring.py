@@ -41,12 +41,13 @@ def measure(kind: Kind, shop: Premises, load: Load, bare: Server, served: Server
     """Measure one kind, with `count` requests to each server in each round. Raises Wrong for an unexpected answer."""
     sql = sql_of(kind, shop)
     hello = [Ask("GET", "/", 200)] * count
-    load.send(served.port, kind.make(shop, WARM_UP))
-    load.send(bare.port, hello[:WARM_UP])
+    warm_up = kind.make(shop, WARM_UP)
+    load.send(served.port, warm_up)
+    load.send(bare.port, warm_up if kind.bare_too else hello[:WARM_UP])
     of_bare, of_shop = [], []
     for _ in range(rounds):
         asks = kind.make(shop, count)
-        of_bare.append(_cpu_for(load, bare, hello))
+        of_bare.append(_cpu_for(load, bare, asks if kind.bare_too else hello))
         of_shop.append(_cpu_for(load, served, asks))
     return Figure(kind.name, tuple(of_bare), tuple(of_shop), sql, kind.most_cpu, kind.most_statements)
 

@@ -13,6 +13,7 @@ import psycopg
 from flask import Flask
 from sqlalchemy import select
 
+from bench.floors import METADATA
 from shop.app import create_app
 from shop.articles.placement import Placement, remember
 from shop.cart import adding, handles
@@ -88,6 +89,7 @@ def premises(folder: Path, database_url: str) -> Iterator[Premises]:
         database = Database.connect(database_url)
         stack.callback(database.close)
         migrate(database)
+        METADATA.create_all(database.engine)
         seed(database, settings)
         app = create_app(settings)
         stack.callback(app.extensions["understory"].database.close)

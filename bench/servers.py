@@ -13,19 +13,22 @@ from pathlib import Path
 
 from flask import Flask
 
+from bench.floors import add_webhook
+
 START_WITHIN = 30.0
 STOP_WITHIN = 10.0
 TARGETS = {"bare": "bench.servers:bare", "shop": "shop.serving:build"}
 
 
 def bare() -> Flask:
-    """The measure of all things: one view, one line."""
+    """The measure of all things: one view of one line, and one that takes in an event and does nothing about it."""
     app = Flask("bare")
 
     @app.get("/")
     def hello() -> str:
         return "<!doctype html><title>Bare</title><p>Hello"
 
+    add_webhook(app)
     return app
 
 
