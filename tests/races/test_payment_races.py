@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import stripe
-from sqlalchemy import func, select, update
+from sqlalchemy import func, insert, select, update
 
 from shop.cart import adding
 from shop.catalog.models import StockMovement, Variant
@@ -20,7 +20,9 @@ from shop.checkout.sweep import sweep
 from shop.db import now
 from shop.errors import ShopError
 from shop.orders.models import Order
-from shop.payments.models import PaymentAttempt
+from shop.payments import receiving
+from shop.payments.inbox import events_of_order
+from shop.payments.models import PaymentAttempt, StripeEvent
 from shop.payments.receiving import receive
 from shop.payments.signature import verify
 from shop.sandbox.refusals import Refusal
@@ -74,6 +76,35 @@ def test_one_event_delivered_eight_times_at_once_sells_once(shop: Shop) -> None:
     assert sales(shop) == 1
     assert shop.order(order_id).status == "paid"
     holds(shop)
+
+
+def test_one_event_delivered_a_hundred_times_at_once_sells_once(shop: Shop) -> None:
+    order_id = an_order(shop)
+    deliver = delivery_of_its_payment(shop, order_id)
+    verdicts = together(*[deliver] * 100)
+    assert sorted(verdict.state for verdict in verdicts) == ["applied"] + ["duplicate"] * 99
+    assert sales(shop) == 1
+    with shop.database.reading() as session:
+        (event,) = events_of_order(session, order_id)
+    assert (event.state, event.attempts) == ("applied", 100)
+    holds(shop)
+
+
+def test_control_an_inbox_that_looks_before_it_inserts_settles_the_same_event_twice(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the unique key and the order's lock, the same event is applied by each who has not seen the other."""
+    unguarded(shop, monkeypatch)
+    monkeypatch.setattr(receiving, "_store", lambda _: insert(StripeEvent).returning(StripeEvent.id))
+    with (
+        without_constraint(shop.database, "stock_movements", "uq_stock_movements_variant_id_kind_reference"),
+        without_constraint(shop.database, "stripe_events", "uq_stripe_events_stripe_id"),
+        without_row_locks(shop.database),
+    ):
+        order_id = an_order(shop)
+        deliver = delivery_of_its_payment(shop, order_id)
+        assert [verdict.state for verdict in together(deliver, deliver)] == ["applied", "applied"]
+        assert sales(shop) == 2
 
 
 def unguarded(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
