@@ -6,11 +6,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from sqlalchemy import select, update
 
 from shop.checkout.closing import look_at_payment
 from shop.checkout.replay import Replayed, has_due, read_anew, replay, replay_failed, retry_due
 from shop.checkout.sweep import sweep
+from shop.cli import main
 from shop.db import Database, now
 from shop.errors import NotFound
 from shop.orders.models import Order
@@ -19,7 +21,7 @@ from shop.payments.inbox import EventView, events_of_order, find_event, list_eve
 from shop.payments.models import PaymentAttempt, StripeEvent
 from shop.staff.audit import list_entries
 from tests.builders import a_cart, a_variant, shipping_to
-from tests.conftest import Shop
+from tests.conftest import TEST_KEY, TEST_WEBHOOK_SECRET, Shop
 from tests.support.invariants import broken
 from tests.support.posting import post
 from tests.support.refunding import a_paid_order, refund_in_dashboard
@@ -326,3 +328,31 @@ def test_the_inbox_is_read_newest_first_page_by_page_and_by_state(shop: Shop) ->
     assert second.next_cursor is None
     assert second.events[-1].order_id == order_id
     assert {each.reason for each in ignored.events} == {"not a kind of event that the shop acts on"}
+
+
+def shop_events(shop: Shop, monkeypatch: pytest.MonkeyPatch, *words: str) -> tuple[int, str]:
+    """How `shop events` ends, and what it says."""
+    monkeypatch.setenv("SHOP_DATA", str(shop.settings.shop_data))
+    monkeypatch.setenv("SHOP_DATABASE_URL", shop.settings.database_url)
+    monkeypatch.setenv("STRIPE_API_BASE", shop.settings.stripe_api_base)
+    monkeypatch.setenv("STRIPE_SECRET_KEY", TEST_KEY)
+    monkeypatch.setenv("STRIPE_WEBHOOK_SECRET", TEST_WEBHOOK_SECRET)
+    ran = CliRunner().invoke(main, ["events", *words])
+    return ran.exit_code, ran.stdout or ran.stderr
+
+
+def test_the_command_lists_shows_and_replays(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    order_id = an_order(shop)
+    out_of_order(shop)
+    event = told(shop, "checkout.session.completed")
+    deliver(shop, event, 500)
+    status, listed = shop_events(shop, monkeypatch, "list", "--state", "failed")
+    assert (status, event["id"] in listed, "KeyError" in listed) == (0, True, True), listed
+    assert shop_events(shop, monkeypatch, "list", "--state", "applied") == (0, "")
+    assert "attempts     1" in shop_events(shop, monkeypatch, "show", event["id"])[1]
+    assert shop_events(shop, monkeypatch, "replay", event["id"])[0] == 1
+    in_order(shop)
+    assert shop_events(shop, monkeypatch, "replay", "--failed") == (0, "1 applied, 0 ignored, 0 waiting, 0 failed\n")
+    assert shop.order(order_id).status == "paid"
+    for refused in (("show", "evt_nobody_knows"), ("replay",), ("replay", event["id"], "--failed")):
+        assert shop_events(shop, monkeypatch, *refused)[0] == 2
