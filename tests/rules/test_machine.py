@@ -1,4 +1,4 @@
-"""Carts, checkouts, payments, events and sweeps in random order, with duplicates, losses and faults: what always holds.
+"""Carts, checkouts, payments, refunds, disputes, events and sweeps in random order, with duplicates, losses and faults: what always holds.
 
 One buyer's world after another: Hypothesis picks the steps, the real SDK asks the local Stripe over HTTP, Stripe's events
 are posted to the shop's own door, and after every step the rows are held against docs/invariants.md and against Stripe's
@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 import requests
+import stripe
 import time_machine
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -35,8 +36,12 @@ from shop.cart.models import Cart, CartLine
 from shop.cart.reading import view_cart
 from shop.catalog import stock
 from shop.catalog.models import Product, Variant
+from shop.checkout.attention import deal_with
 from shop.checkout.closing import abandon, look_at_payment
 from shop.checkout.events import HANDLED
+from shop.checkout.reconcile import reconcile
+from shop.checkout.refunding import refund
+from shop.checkout.replay import retry_due
 from shop.checkout.ship import ship
 from shop.checkout.sweep import sweep
 from shop.db import now
@@ -47,6 +52,7 @@ from shop.errors import (
     InvalidChange,
     NotFound,
     OutOfStock,
+    PaymentRefused,
     PaymentUnavailable,
     PriceChanged,
 )
@@ -59,15 +65,30 @@ from shop.sandbox.delivery import signature
 from shop.sandbox.refusals import Refusal
 from shop.sandbox.server import running as running_sandbox
 from tests.builders import a_cart, a_variant, shipping_to, variants_of
-from tests.conftest import TEST_WEBHOOK_SECRET, Shop
+from tests.conftest import TEST_KEY, TEST_WEBHOOK_SECRET, Shop
+from tests.support.books import broken_books, money_disagreements, money_held
 from tests.support.invariants import broken, disagreements
 
 T = TypeVar("T")
 LIMIT = 5
+TO_SHIP = {"paid", "partly_refunded"}
 PICK = st.integers(0, 11)
 PIECES = st.integers(1, 3)
 FAULT = st.sampled_from([None, None, None, "429", "500", "drop_after", "timeout", "slow"])
-CARDS = st.sampled_from(["4242424242424242", "4000002500003155", "4000000000000002", "delayed", "delayed"])
+CARDS = st.sampled_from(
+    [
+        "4242424242424242",
+        "4000002500003155",  # 3-D Secure
+        "4000000000000002",  # declined
+        "4000000000000259",  # disputed
+        "4000000000007726",  # its refunds take time
+        "4000000000005126",  # its refunds fail
+        "delayed",
+        "delayed",
+    ]
+)
+AFTERWARDS = ["refund"] * 4 + ["dashboard", "dispute", "refund ends", "dispute ends", "events", "events"]
+STEP = st.tuples(st.sampled_from(AFTERWARDS), PICK, st.booleans(), FAULT)
 MINUTES = st.sampled_from([3, 20, 40, 70, 26 * 60])
 
 
@@ -89,16 +110,25 @@ class World(RuleBasedStateMachine):
         self.expected: dict[int, dict[str, int]] = {}  # cart -> source key -> pieces, as the reader put them in
         self.taken: set[int] = set()  # orders whose goods have left their cart
         self.orders: list[int] = []
+        self.paid: list[int] = []
         self.open: list[str] = []  # sessions at Stripe
         self.payable: list[str] = []  # those that a buyer can have come to
         self.waiting: list[str] = []  # sessions of which the bank has not said anything yet
         self.events: list[dict[str, Any]] = []
         self.untold: list[dict[str, Any]] = []
+        self.returning: list[str] = []  # refunds at Stripe
+        self.disputed: list[str] = []  # disputes at Stripe
+        self.presses = 0
+        self.dashboard = stripe.StripeClient(TEST_KEY, base_addresses={"api": sandbox.url})
         self.ending = "swept"
         self.dice = random.Random(0)
 
-    @initialize(ending=st.sampled_from(["delivered", "swept"]), seed=st.integers(0, 99))
-    def open_the_shop(self, ending: str, seed: int) -> None:
+    @initialize(
+        ending=st.sampled_from(["delivered", "swept"]),
+        seed=st.integers(0, 99),
+        paid_with=st.lists(CARDS, max_size=2),
+    )
+    def open_the_shop(self, ending: str, seed: int, paid_with: list[str]) -> None:
         self.ending, self.dice = ending, random.Random(seed)
         with self.shop.database.transaction() as session:
             for table in reversed(metadata.sorted_tables):
@@ -115,6 +145,8 @@ class World(RuleBasedStateMachine):
             self.story = remember(session, Placement("https://news.example/kim", "Kim in demand"))
             self.carts = [a_cart(session)[0] for _ in range(3)]
         self.expected = {cart_id: {} for cart_id in self.carts}
+        for cart, card in enumerate(paid_with):
+            self.buy(cart, cart, card, told=True, once_more=False, bank=True)
 
     # What readers do with their carts.
 
@@ -359,9 +391,114 @@ class World(RuleBasedStateMachine):
         try:
             ship(self.shop.database, order.number, carrier="Post", tracking_number="RR1", actor="tests")
         except InvalidChange:
-            assert order.status != "paid"
+            going_back = order.refunded + order.refund_pending == order.paid
+            assert order.status not in TO_SHIP or going_back or order.stock_state == "owed" or order.shipped_at
         else:
-            assert order.status == "paid"
+            assert order.status in TO_SHIP
+
+    # What goes back, and what is taken back.
+
+    @precondition(lambda self: self.paid)
+    @rule(
+        pick=PICK,
+        pieces=st.integers(0, 2),
+        shipping=st.booleans(),
+        amount=st.sampled_from([None, None, 100, 4400, 50_000]),
+        restock=st.booleans(),
+        fault=FAULT,
+        again=st.booleans(),
+    )
+    def refund(
+        self, pick: int, pieces: int, shipping: bool, amount: int | None, restock: bool, fault: str | None, again: bool
+    ) -> None:
+        order = self.shop.order(self.pick(self.paid, pick))
+        self.presses += 1
+
+        def give_back(shop: Shop) -> int:
+            return refund(
+                shop.database,
+                shop.gateway,
+                order.number,
+                lines={order.lines[0].id: pieces},
+                shipping=shipping,
+                amount_minor=amount,
+                restock=restock,
+                reason="",
+                note="",
+                actor="tests",
+                press=str(self.presses),
+            )
+
+        made = set()
+        for each in (fault, None) if again else (fault,):
+            with suppress(InvalidChange, PaymentUnavailable, PaymentRefused), self.faulty(each) as shop:
+                made.add(give_back(shop))
+        assert len(made) < 2, "one press has given back twice"
+
+    @precondition(lambda self: self.paid)
+    @rule(pick=PICK, amount=st.sampled_from([None, 100, 500]))
+    def refund_in_the_dashboard(self, pick: int, amount: int | None) -> None:
+        intent = self.shop.order(self.pick(self.paid, pick)).payment_intent
+        if intent:
+            params: Any = {"payment_intent": intent} | ({"amount": amount} if amount else {})
+            with suppress(stripe.StripeError):  # there is not so much left
+                self.dashboard.v1.refunds.create(params=params)
+
+    @precondition(lambda self: self.returning)
+    @rule(pick=PICK, ok=st.booleans())
+    def the_bank_answers_for_a_refund(self, pick: int, ok: bool) -> None:
+        with suppress(Refusal):  # it has ended
+            self.stripe.settle_refund(self.pick(self.returning, pick), ok=ok)
+
+    @precondition(lambda self: self.paid)
+    @rule(pick=PICK, amount=st.sampled_from([None, 500]), inquiry=st.booleans())
+    def dispute(self, pick: int, amount: int | None, inquiry: bool) -> None:
+        order_id = self.pick(self.paid, pick)
+        with self.shop.database.reading() as session:
+            known = session.scalar(select(PaymentAttempt.session_id).where(PaymentAttempt.order_id == order_id))
+        with suppress(Refusal):  # not paid, or disputed already
+            status = "warning_needs_response" if inquiry else "needs_response"
+            self.stripe.dispute(known or "", amount=amount, status=status)
+
+    @precondition(lambda self: self.disputed)
+    @rule(pick=PICK, won=st.booleans())
+    def the_bank_decides_a_dispute(self, pick: int, won: bool) -> None:
+        with suppress(Refusal):  # it has ended
+            self.stripe.settle_dispute(self.pick(self.disputed, pick), won=won)
+
+    @precondition(lambda self: self.paid)
+    @rule(pick=PICK)
+    def deal_with(self, pick: int) -> None:
+        order = self.shop.order(self.pick(self.paid, pick))
+        with suppress(InvalidChange):
+            deal_with(self.shop.database, order.number, note="Looked at.", actor="tests")
+            assert self.shop.order(order.id).status != "attention"
+
+    @precondition(lambda self: self.paid)
+    @rule(steps=st.lists(STEP, min_size=2, max_size=5))
+    def much_comes_after(self, steps: list[tuple[str, int, bool, str | None]]) -> None:
+        """Of one order after another, so that refunds meet refunds, and disputes both."""
+        for step, pick, yes, fault in steps:
+            if step == "refund":
+                self.refund(pick, 1, yes, None if pick % 2 else 500, not yes, fault, yes)
+            elif step == "dashboard":
+                self.refund_in_the_dashboard(pick, 500 if yes else None)
+            elif step == "dispute":
+                self.dispute(pick, 500 if pick % 3 else None, yes)
+            elif step == "events":
+                for event in self.dice.sample(self.untold, min(pick, len(self.untold))):
+                    self.deliver(event)
+            elif step == "refund ends" and self.returning:
+                self.the_bank_answers_for_a_refund(pick, yes)
+            elif step == "dispute ends" and self.disputed:
+                self.the_bank_decides_a_dispute(pick, yes)
+            self.look_at_the_books()
+            self.every_promise_holds()
+
+    @rule(fault=FAULT)
+    def retry_events(self, fault: str | None) -> None:
+        with self.faulty(fault) as shop:
+            retry_due(shop.database, shop.gateway)
 
     # What must hold.
 
@@ -370,7 +507,8 @@ class World(RuleBasedStateMachine):
     def every_promise_holds(self) -> None:
         told = self.look_at_the_books()
         with self.shop.database.reading() as session:
-            wrong = broken(session) + disagreements(session, told, self.events)
+            wrong = broken(session) + disagreements(session, told, self.events) + broken_books(session)
+            wrong += money_disagreements(session, self.stripe.refunds(), self.stripe.disputes())
             assert wrong == [], "\n".join(wrong)
             self.take_what_was_bought(session)
             held: dict[int, dict[str, int]] = {cart: {} for cart in self.carts}
@@ -387,10 +525,13 @@ class World(RuleBasedStateMachine):
         self.waiting = [key for key in unpaid if key not in answered]
         with self.shop.database.reading() as session:
             self.orders = list(session.scalars(select(Order.id).order_by(Order.id)))
+            self.paid = list(session.scalars(select(Order.id).where(Order.paid_at.is_not(None)).order_by(Order.id)))
             known = set(session.scalars(select(StripeEvent.stripe_id)))
             led_to = set(session.scalars(select(PaymentAttempt.session_id)))
         # Nobody can pay on a page whose address was lost with Stripe's answer.
         self.payable = [key for key in self.open if key in led_to]
+        self.returning = [each["id"] for each in self.stripe.refunds()]
+        self.disputed = [each["id"] for each in self.stripe.disputes()]
         self.untold = [event for event in self.events if event["type"] in HANDLED and event["id"] not in known]
         return told
 
@@ -430,9 +571,17 @@ class World(RuleBasedStateMachine):
             self.look_at_the_books()
             self.time_passes(26 * 60)
             self.sweep(None, 1)
+            retry_due(self.shop.database, self.shop.gateway)
             self.every_promise_holds()
+        if self.ending == "swept":
+            # Nobody has told of what was refunded or disputed at Stripe.
+            reconcile(self.shop.database, self.shop.gateway, now() - timedelta(days=400))
         with self.shop.database.reading() as session:
             wrong = disagreements(session, self.look_at_the_books(), self.events, everything_told=True)
+            wrong += money_disagreements(session, self.stripe.refunds(), self.stripe.disputes(), everything_told=True)
+            balance = {currency: sums["amount"] for currency, sums in self.stripe.balance().items() if sums["amount"]}
+            if money_held(session) != balance:
+                wrong.append(f"the shop thinks that it has {money_held(session)}, and has {balance}")
         assert wrong == [], "\n".join(wrong)
 
     # How it is done.
@@ -471,3 +620,23 @@ def test_whatever_happens_in_whatever_order_every_promise_holds(shop: Shop) -> N
     # An example of this one is forty steps long.
     modest = settings(max_examples=max(settings().max_examples // 3, 1), stateful_step_count=40)
     run_state_machine_as_test(lambda: World(shop), settings=modest)
+
+
+class Aftermath(World):
+    """Orders that are paid, and what comes after: the steps before a payment are left out, but for buying once more."""
+
+    change_a_line = adopt = buy_now = place = forget_carts = edit_a_variant = count_stock = expire_at_stripe = None  # type: ignore[assignment]
+
+    @initialize(ending=st.sampled_from(["delivered", "swept"]), seed=st.integers(0, 99), card=CARDS)
+    def open_the_shop(self, ending: str, seed: int, card: str) -> None:
+        super().open_the_shop(ending, seed, ["4242424242424242", card])
+
+    @precondition(lambda self: self.paid)
+    @rule(steps=st.lists(STEP, min_size=6, max_size=12))
+    def very_much_comes_after(self, steps: list[tuple[str, int, bool, str | None]]) -> None:
+        self.much_comes_after(steps)
+
+
+def test_refunds_and_disputes_in_whatever_order_keep_every_promise(shop: Shop) -> None:
+    modest = settings(max_examples=max(settings().max_examples // 3, 1), stateful_step_count=20)
+    run_state_machine_as_test(lambda: Aftermath(shop), settings=modest)

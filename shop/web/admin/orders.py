@@ -129,7 +129,9 @@ def _is_page(form: ShipForm) -> bool:
 
 
 def _is_to_ship(found: OrderView) -> bool:
-    return found.status in {"paid", "partly_refunded"} and found.shipped_at is None
+    """Whether its goods may leave; not while all that was paid for them is on its way back."""
+    going_back = found.refunded + found.refund_pending == found.paid
+    return found.status in {"paid", "partly_refunded"} and found.shipped_at is None and not going_back
 
 
 def order_page(found: OrderView, form: ShipForm | None = None, deal: DealForm | None = None) -> str:
