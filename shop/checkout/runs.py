@@ -107,7 +107,7 @@ class Run:
         order = session.get(Order, found.order_id)
         # Whoever was told why an order needs somebody need not be told again that it still does.
         if order is not None and not order.attention:
-            alert(session, order, found.cause)
+            alert(session, order, found.cause, kind="staff_books")
             self.mails += 1
 
     def end(self, error: str = "") -> None:

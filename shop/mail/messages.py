@@ -34,6 +34,7 @@ SUBJECTS = {
     "order_needs_you": gettext_noop("Your order %(number)s needs you"),
     "staff_attention": gettext_noop("Order %(number)s needs somebody to look at it"),
     "staff_dispute": gettext_noop("The payment of order %(number)s is disputed"),
+    "staff_books": gettext_noop("The shop and Stripe disagree about order %(number)s"),
 }
 
 

@@ -9,7 +9,16 @@ from shop.db import insert_once
 from shop.mail.models import OutboxMessage
 
 KINDS = frozenset(
-    {"receipt", "payment_failed", "shipped", "refunded", "order_needs_you", "staff_attention", "staff_dispute"}
+    {
+        "receipt",
+        "payment_failed",
+        "shipped",
+        "refunded",
+        "order_needs_you",
+        "staff_attention",
+        "staff_dispute",
+        "staff_books",
+    }
 )
 LONGEST_ADDRESS = 320  # 64 before the @, 255 after it: RFC 5321, 4.5.3.1
 

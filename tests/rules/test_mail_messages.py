@@ -215,7 +215,7 @@ def test_a_shipped_message_names_the_parcel_and_leads_to_it() -> None:
     assert "https://shop.example.com/orders/the-unguessable-link" in page.links
 
 
-@pytest.mark.parametrize("kind", ["staff_attention", "staff_dispute"])
+@pytest.mark.parametrize("kind", ["staff_attention", "staff_dispute", "staff_books"])
 def test_staff_read_why_they_are_called_and_get_no_link_of_the_buyers(kind: str) -> None:
     letter = a_letter(kind, context={"reason": "Paid 96.00\nwhere 97.00 was due."})
     text, html = parts(write(STATIONERY, letter, ordered()))

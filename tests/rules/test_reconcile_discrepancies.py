@@ -236,7 +236,7 @@ def test_the_staff_are_told_of_what_is_new_and_of_nothing_twice(deaf: Shop) -> N
     compared(deaf)
     compared(deaf)
     with deaf.database.reading() as session:
-        (letter,) = session.scalars(select(OutboxMessage).where(OutboxMessage.kind == "staff_attention")).all()
+        (letter,) = session.scalars(select(OutboxMessage).where(OutboxMessage.kind == "staff_books")).all()
     assert letter.order_id == order_id
     assert "SGD 45.00" in letter.context["reason"]
 
