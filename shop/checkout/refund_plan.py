@@ -21,11 +21,15 @@ class Plan:
     lines: Mapping[int, tuple[int, int]]
 
 
-def check_order(order: Order) -> None:
-    """Raises InvalidChange for an order that nothing can be given back of now."""
+def check_order(order: Order, *, charged_back: bool) -> None:
+    """Raises InvalidChange for an order that nothing can be given back of now.
+
+    `charged_back`: a dispute is open that is more than an inquiry. After an inquiry the money is still here, and giving it
+    back is how most of them end (docs.stripe.com/disputes/how-disputes-work#inquiries).
+    """
     if order.paid_at is None or order.payment_intent is None:
         raise InvalidChange("amount", "This order has not been paid; there is nothing to give back.")
-    if order.dispute_state == "open":
+    if charged_back:
         raise InvalidChange(
             "amount",
             "The buyer's bank is looking into this payment. Answer the dispute at Stripe; until it has ended, nothing can be"

@@ -23,6 +23,7 @@ from shop.db import Database, now
 from shop.errors import InvalidChange, NotFound, PaymentRefused, PaymentUnavailable
 from shop.money import Money
 from shop.orders.models import Order, OrderLine
+from shop.payments.disputes import is_charged_back
 from shop.payments.gateway import Gateway
 from shop.payments.models import Refund
 from shop.payments.refunds import left_of
@@ -74,7 +75,7 @@ def refund(
         row = session.scalars(select(Refund).where(Refund.idempotency_key == key)).one_or_none()
         is_new = row is None
         if row is None:
-            check_order(order)
+            check_order(order, charged_back=is_charged_back(session, order.id))
             wanted = _plan(session, order, lines, shipping=shipping, amount_minor=amount_minor)
             row = store(session, order, wanted, key, restock=restock, reason=reason, note=note, actor=actor)
         elif not is_same(session, row, lines, shipping=shipping, amount_minor=amount_minor):
@@ -106,7 +107,7 @@ def quote(
     row = session.scalars(select(Refund).where(Refund.idempotency_key == key_of(order, press))).one_or_none()
     if row is not None and is_same(session, row, lines, shipping=shipping, amount_minor=amount_minor):
         return Plan(row.amount_minor, row.shipping_minor, {})
-    check_order(order)
+    check_order(order, charged_back=is_charged_back(session, order.id))
     return _plan(session, order, lines, shipping=shipping, amount_minor=amount_minor)
 
 

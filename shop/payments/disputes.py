@@ -56,6 +56,13 @@ class DisputeView:
         return self.status.removeprefix("warning_").replace("_", " ").capitalize()
 
 
+def is_charged_back(session: Session, order_id: int) -> bool:
+    """Whether a dispute of the order is open that is more than an inquiry: its bank has the money. One statement."""
+    harmless = CLOSED | {status for status in RANKS if status.startswith("warning_")}
+    found = select(Dispute.id).where(Dispute.order_id == order_id, Dispute.status.not_in(harmless)).limit(1)
+    return session.scalar(found) is not None
+
+
 def disputes_of(session: Session, order_id: int) -> tuple[DisputeView, ...]:
     """The disputes of an order, the oldest first. One statement."""
     rows = session.scalars(select(Dispute).where(Dispute.order_id == order_id).order_by(Dispute.id))

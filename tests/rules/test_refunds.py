@@ -247,6 +247,15 @@ def test_nothing_goes_back_while_the_bank_looks_into_the_payment(shop: Shop) -> 
     assert shop.stripe.refunds() == []
 
 
+def test_what_a_bank_only_asks_about_can_be_given_back_which_ends_most_inquiries(shop: Shop) -> None:
+    order = a_paid_order(shop)
+    shop.stripe.dispute(shop.session_of(order.id), status="warning_needs_response")
+    shop.stripe.deliver_now()
+    assert shop.order(order.id).status == "disputed"
+    give_back(shop, order, 1)
+    assert len(shop.stripe.refunds()) == 1
+
+
 def test_what_a_lost_dispute_took_is_not_given_back_once_more(shop: Shop) -> None:
     order = a_paid_order(shop)
     dispute = shop.stripe.dispute(shop.session_of(order.id))
