@@ -152,7 +152,8 @@ def test_a_refund_that_fails_at_the_bank_puts_the_order_before_the_staff_until_s
     assert "Paid by bank transfer instead." in desk.get(f"/admin/orders/{number}").words
 
 
-def test_paid_for_what_is_gone_is_backordered_in_one_step_and_the_buyer_is_told(desk: Reader, shop: Shop) -> None:
+def paid_for_what_is_gone(shop: Shop) -> str:
+    """The number of an order of two shirts that were sold to somebody else before its money came."""
     with shop.database.transaction() as session:
         shipping_to(session, "SG")
         shirt = a_variant(session, stock=2)
@@ -165,7 +166,11 @@ def test_paid_for_what_is_gone_is_backordered_in_one_step_and_the_buyer_is_told(
         session.execute(update(Order).where(Order.id == order_id).values(stock_state="released"))
     shop.stripe.pay(shop.session_of(order_id))
     eventually(lambda: shop.order(order_id).attention)
-    number = shop.order(order_id).number
+    return shop.order(order_id).number
+
+
+def test_paid_for_what_is_gone_is_backordered_in_one_step_and_the_buyer_is_told(desk: Reader, shop: Shop) -> None:
+    number = paid_for_what_is_gone(shop)
     page = desk.get(f"/admin/orders/{number}")
     assert "It is paid, and its goods are gone." in page.words
     assert desk.send(page, f"/admin/orders/{number}/backorders").status == 303
@@ -173,6 +178,16 @@ def test_paid_for_what_is_gone_is_backordered_in_one_step_and_the_buyer_is_told(
     with shop.database.reading() as session:
         kinds = session.scalars(select(OutboxMessage.kind).where(OutboxMessage.recipient == "reader@example.com"))
         assert "order_needs_you" in set(kinds)
+
+
+def test_paid_for_what_is_gone_is_given_back_in_one_step(desk: Reader, shop: Shop) -> None:
+    number = paid_for_what_is_gone(shop)
+    page = desk.get(f"/admin/orders/{number}")
+    assert "Give $83.00 back, all of it" in page.words
+    assert desk.send(page, f"/admin/orders/{number}/refunds").status == 303
+    order = the_order(shop, number)
+    assert (order.refunded_minor, order.status, order.attention) == (8300, "refunded", None)
+    holds(shop)
 
 
 def test_a_payment_of_another_amount_goes_back_whole_in_one_step(desk: Reader, shop: Shop) -> None:
