@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from shop.catalog import stock
 from shop.checkout.alerts import raise_flag
-from shop.checkout.owed import settled_by_refund
+from shop.checkout.owed import is_given_back, settled_by_refund
 from shop.checkout.refund_plan import written
 from shop.checkout.settle import Settled
 from shop.db import now
@@ -67,8 +67,11 @@ def settle_refund(session: Session, told: RefundTold, source: str, at: datetime)
     return Settled(order.id, changed=taken or stepped)
 
 
-def refuse(session: Session, refund_id: int, reason: str) -> None:
-    """Stripe has said no for good: nothing was given back. Unless it has been told otherwise since. Never commits."""
+def refuse(session: Session, refund_id: int, reason: str, *, is_heard: bool) -> None:
+    """Stripe has said no for good: nothing was given back. Unless it has been told otherwise since. Never commits.
+
+    `is_heard` says that whoever asked for it is told at once; if not, somebody waits for money that will not come.
+    """
     order = session.scalars(
         select(Order)
         .where(Order.id == select(Refund.order_id).where(Refund.id == refund_id).scalar_subquery())
@@ -82,6 +85,9 @@ def refuse(session: Session, refund_id: int, reason: str) -> None:
     row.failure_reason = reason[:400]
     recount(session, order)
     _tell(session, order, row, "Stripe")
+    if not is_heard and not is_given_back(order):
+        amount = written(Money(row.amount_minor, row.currency))
+        raise_flag(session, order, f"refund {row.id} of {amount} was refused: nothing was given back", "Stripe")
 
 
 def recount(session: Session, order: Order) -> None:
@@ -115,6 +121,10 @@ def compare_charge(session: Session, told: ChargeRefunded) -> Settled:
 
     Settled without an order while it does not, so that the caller has the refunds read anew.
     """
+    if told.payment_intent is None:
+        return Settled(
+            None, changed=False, reason=WAITS
+        )  # as a refund of such a charge, and not the first unpaid order's
     order_id = session.scalar(select(Order.id).where(Order.payment_intent == told.payment_intent))
     if order_id is None:
         return Settled(None, changed=False, reason=WAITS)

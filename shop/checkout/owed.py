@@ -1,10 +1,13 @@
 """What is owed: goods that were gone when the payment came, and a payment that is not what its order costs."""
 
+from collections import Counter
+
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from shop.catalog import stock
-from shop.checkout.release import owed_pieces, release_stock
+from shop.catalog.models import StockMovement
+from shop.checkout.release import owed_pieces, pieces_of, release_stock
 from shop.mail.languages import gettext_noop
 from shop.mail.outbox import post
 from shop.orders.facts import dealt_with, record, tell
@@ -33,6 +36,19 @@ def take_owed(session: Session, order: Order, actor: str) -> None:
     stock.sell(session, pieces, order.number)
     order.stock_state = "sold"
     tell(session, order, "goods_taken", actor, note="what had been gone when the payment came")
+
+
+def away(session: Session, order: Order) -> Counter[int]:
+    """Variant id -> pieces of a locked order that have left the shelf and, by the ledger, have not come back to it."""
+    made = session.scalars(select(Refund.id).where(Refund.order_id == order.id))
+    causes = [order.number, *(f"refund-{refund_id}" for refund_id in made)]
+    pieces = func.sum(-StockMovement.pieces)
+    rows = session.execute(
+        select(StockMovement.variant_id, pieces)
+        .where(StockMovement.variant_id.in_(pieces_of(session, order)), StockMovement.reference.in_(causes))
+        .group_by(StockMovement.variant_id)
+    )
+    return Counter({variant_id: int(left) for variant_id, left in rows})
 
 
 def settled_by_refund(session: Session, order: Order, actor: str) -> None:

@@ -8,10 +8,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from shop.checkout.given_back import recount
+from shop.checkout.owed import away
 from shop.checkout.refund_plan import Plan, written
+from shop.errors import InvalidChange
 from shop.money import Money
 from shop.orders.facts import tell
-from shop.orders.models import Order
+from shop.orders.models import Order, OrderLine
 from shop.payments.models import Refund, RefundLine
 from shop.staff import audit
 
@@ -32,9 +34,14 @@ def store(
     note: str = "",
     actor: str,
 ) -> Refund:
-    """T1 of a refund of a locked order: its row, the sums that count it, timeline and audit trail. Never commits."""
+    """T1 of a refund of a locked order: its row, the sums that count it, timeline and audit trail. Never commits.
+
+    Raises InvalidChange for pieces that are to be put on the shelf and stand there already.
+    """
     # What has never left the stock room cannot come back to it.
     returns = restock and bool(wanted.lines) and order.stock_state == "sold"
+    if returns:
+        _check_away(session, order, wanted)
     currency = (order.unmatched_currency or order.currency) if order.paid_at is None else order.currency
     row = Refund(
         order_id=order.id,
@@ -66,6 +73,18 @@ def store(
         {"refund": (None, written(Money(wanted.amount_minor, currency))), "restock": (None, returns)},
     )
     return row
+
+
+def _check_away(session: Session, order: Order, wanted: Plan) -> None:
+    """A refund that came to nothing may have brought its pieces back, and they are given back once more."""
+    left = away(session, order)
+    for line in session.scalars(select(OrderLine).where(OrderLine.id.in_(wanted.lines))):
+        if line.variant_id is not None:
+            left[line.variant_id] -= wanted.lines[line.id][0]
+    if any(pieces < 0 for pieces in left.values()):
+        raise InvalidChange(
+            "restock", "An earlier refund has put some of these pieces back on the shelf already; leave this out."
+        )
 
 
 def is_same(

@@ -134,7 +134,7 @@ def ask(database: Database, gateway: Gateway, refund_id: int, *, is_new: bool = 
             # An earlier try went unanswered and may have made the refund, under a key that is refused by now.
             raise PaymentUnavailable from refusal
         with database.transaction() as session:
-            refuse(session, refund_id, refusal.reason)
+            refuse(session, refund_id, refusal.reason, is_heard=is_new)
         with suppress(PaymentUnavailable, PaymentRefused):
             # What Stripe refuses has mostly been given back in its dashboard, and the event is on its way.
             look_at_refunds(database, gateway, order_id, "Stripe")

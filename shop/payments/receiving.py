@@ -22,7 +22,7 @@ from shop.payments.models import StripeEvent
 log = structlog.get_logger(__name__)
 
 # What applying an event may end with, beside a verdict. Anything else is a fault that must not be mistaken for an outcome.
-FAULTS = (ShopError, SQLAlchemyError, ValueError, KeyError, TypeError, AttributeError)
+FAULTS = (ShopError, SQLAlchemyError, ValueError, KeyError, TypeError, AttributeError, OverflowError)
 
 # How long after an event came the shop tries it again by itself: as long as Stripe does (docs.stripe.com/webhooks#retries).
 TRIES = tuple(

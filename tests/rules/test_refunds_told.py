@@ -9,14 +9,16 @@ import pytest
 from sqlalchemy import func, select
 
 from shop.catalog.models import Variant
-from shop.checkout.given_back import WAITS, settle_refund
+from shop.checkout.given_back import WAITS, compare_charge, settle_refund
 from shop.checkout.refunding import finish_refunds
 from shop.checkout.settle import Settled
+from shop.errors import InvalidChange
 from shop.mail.models import OutboxMessage
 from shop.money import Money
 from shop.orders.models import Order
 from shop.payments.models import Refund, StripeEvent
-from shop.payments.told import RefundTold
+from shop.payments.told import ChargeRefunded, RefundTold
+from tests.builders import a_cart, a_variant, shipping_to
 from tests.conftest import Shop
 from tests.support.refunding import (
     PAID_THEN_FAILED,
@@ -157,6 +159,35 @@ def test_what_a_failed_refund_was_of_can_be_given_back_once_more(shop: Shop) -> 
     assert [each.status for each in refunds(shop, order)] == ["failed", "succeeded"]
     assert mails(shop) == ["refunded", "refunded"], "money has been on its way twice"
     holds(shop)
+
+
+def test_pieces_that_a_failed_refund_has_brought_back_are_not_put_on_the_shelf_once_more(shop: Shop) -> None:
+    """Another buyer would pay for pieces that nobody has."""
+    order = a_paid_order(shop, card=PAID_THEN_FAILED)
+    give_back(shop, order, 1, restock=True)
+    shop.stripe.settle_refund(shop.stripe.refunds()[0]["id"], ok=False)
+    shop.stripe.deliver_now()
+    with pytest.raises(InvalidChange, match="on the shelf already"):
+        give_back(shop, order, 2, restock=True)
+    assert len(refunds(shop, order)) == 1, "nothing was asked for"
+    give_back(shop, order, 1)
+    with shop.database.reading() as session:
+        assert session.scalar(select(func.sum(Variant.on_hand))) == 4
+    give_back(shop, order, 1, restock=True)
+    with shop.database.reading() as session:
+        assert session.scalar(select(func.sum(Variant.on_hand))) == 5, "the other piece comes back in its own time"
+    holds(shop)
+
+
+def test_a_charge_that_names_no_payment_is_not_taken_for_that_of_an_unpaid_order(shop: Shop) -> None:
+    """Charges of old ways to pay have none, and an order has none until it is paid."""
+    with shop.database.transaction() as session:
+        shipping_to(session, "SG")
+        cart_id = a_cart(session, (a_variant(session), 1))[0]
+    shop.place(cart_id)
+    with shop.database.transaction() as session:
+        assert compare_charge(session, ChargeRefunded("ch_old", 0, "sgd", None)).order_id is None
+        assert compare_charge(session, ChargeRefunded("ch_old", 500, "sgd", None)) == Settled(None, False, WAITS)
 
 
 def test_a_refund_that_seems_to_be_too_much_waits_until_stripe_has_said_which_one_has_failed(shop: Shop) -> None:

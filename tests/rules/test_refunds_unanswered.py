@@ -23,6 +23,7 @@ from tests.support.refunding import (
     time_passes,
 )
 from tests.support.serving import eventually
+from tests.support.staff import an_account
 
 AT_REFUNDS = {"method": "POST", "path": "/v1/refunds"}
 
@@ -159,6 +160,20 @@ def test_what_is_greater_than_the_dashboard_left_is_refused_and_the_rest_can_be_
     holds(shop)
 
 
+def test_what_stripe_refuses_when_nobody_is_at_the_desk_any_more_is_told_to_staff_once(shop: Shop) -> None:
+    """The shop has promised to ask again by itself, and the buyer waits for money that will not come."""
+    an_account(shop.database, "owner")
+    order = a_paid_order(shop)
+    unanswered(shop, order, "500")
+    shop.stripe.dispute(shop.session_of(order.id))
+    time_passes(shop, minutes=3)
+    finish_refunds(shop.database, shop.gateway)
+    finish_refunds(shop.database, shop.gateway)
+    assert statuses(shop, order) == ["refused"]
+    assert "of SGD 44.00 was refused: nothing was given back" in shop.order(order.id).attention
+    assert mails(shop) == ["staff_attention"]
+
+
 def test_an_unanswered_refund_gives_way_to_what_the_dashboard_has_given_back(shop: Shop) -> None:
     order = a_paid_order(shop)
     unanswered(shop, order, "500")
@@ -168,6 +183,7 @@ def test_an_unanswered_refund_gives_way_to_what_the_dashboard_has_given_back(sho
     time_passes(shop, minutes=3)
     sweep(shop.database, shop.gateway)
     assert statuses(shop, order) == ["refused", "succeeded"]
+    assert shop.order(order.id).status == "refunded", "the buyer has it all, so nobody need look"
     holds(shop)
 
 

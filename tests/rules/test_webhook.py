@@ -21,6 +21,7 @@ from tests.builders import a_cart, a_variant, shipping_to
 from tests.conftest import Shop
 from tests.support.invariants import broken
 from tests.support.posting import post
+from tests.support.refunding import a_paid_order, refund_in_dashboard, sums, told_of
 from tests.support.serving import eventually
 
 
@@ -257,6 +258,17 @@ def test_an_event_that_cannot_be_applied_is_a_500_and_kept_as_failed_then_applie
     assert post(shop, body).status_code == 200
     assert shop.order(order_id).status == "paid"
     holds(shop)
+
+
+@pytest.mark.parametrize("amount", [10**30, float("inf"), float("nan"), -1, None], ids=str)
+def test_a_refund_over_a_sum_that_can_be_none_is_kept_as_failed_and_counts_nothing(shop: Shop, amount: object) -> None:
+    order = a_paid_order(shop)
+    refund_in_dashboard(shop, order, 1000)
+    event = told_of(shop, "refund.created")[0]
+    event["data"]["object"]["amount"] = amount
+    assert post(shop, json.dumps(event).encode()).status_code == 500
+    assert stored(shop) == [("refund.created", "failed")]
+    assert sums(shop, order) == (0, 0)
 
 
 def test_the_reason_kept_of_a_failure_names_no_buyer_though_the_database_does(shop: Shop) -> None:
