@@ -26,22 +26,32 @@ GIVEN_BACK = gettext_noop(
 def take_owed(session: Session, order: Order, actor: str) -> None:
     """Take what a locked order is owed off the shelf, as a sale; nothing if it has its goods. Never commits.
 
+    Goods are owed that were gone when the payment came, and those that a refund has put back before it came to nothing.
     Pieces that have been refunded are not taken. Raises OutOfStock, and then nothing has been taken.
     """
-    if order.stock_state != "owed":
+    if order.stock_state not in {"owed", "sold"}:
         return
-    pieces = owed_pieces(session, order)
+    first = order.stock_state == "owed"
+    pieces = dict(Counter(owed_pieces(session, order)) - away(session, order))
+    if not first and not pieces:
+        return
     with session.begin_nested():
         stock.reserve(session, pieces)
-    stock.sell(session, pieces, order.number)
+    stock.sell(session, pieces, order.number if first else _again(order))
     order.stock_state = "sold"
-    tell(session, order, "goods_taken", actor, note="what had been gone when the payment came")
+    note = "what had been gone when the payment came" if first else "what a refund that came to nothing had put back"
+    tell(session, order, "goods_taken", actor, note=note)
+
+
+def _again(order: Order) -> str:
+    """The ledger's name for a second sale of an order; the order's number is that of the first."""
+    return f"{order.number}-again"
 
 
 def away(session: Session, order: Order) -> Counter[int]:
     """Variant id -> pieces of a locked order that have left the shelf and, by the ledger, have not come back to it."""
     made = session.scalars(select(Refund.id).where(Refund.order_id == order.id))
-    causes = [order.number, *(f"refund-{refund_id}" for refund_id in made)]
+    causes = [order.number, _again(order), *(f"refund-{refund_id}" for refund_id in made)]
     pieces = func.sum(-StockMovement.pieces)
     rows = session.execute(
         select(StockMovement.variant_id, pieces)

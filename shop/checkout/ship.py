@@ -24,7 +24,7 @@ def ship(
 ) -> None:
     """Record that an order's parcel has left, in the audit trail too, and tell the buyer. One transaction.
 
-    Goods that were gone when the payment came are taken off the shelf first. Raises NotFound, and InvalidChange for an order
+    Goods that the order is owed (`shop.checkout.owed`) are taken off the shelf first. Raises NotFound, and InvalidChange for an order
     that is not paid, has been refunded, is disputed, has shipped already, waits for staff to look at it or for its goods, or
     for a tracking address that is no web address.
     """
@@ -45,12 +45,14 @@ def ship(
             raise InvalidChange("tracking_number", "This order has been refunded.")
         if order.dispute_state in {"open", "lost"}:
             raise InvalidChange("tracking_number", DISPUTED[order.dispute_state])
+        if order.shipped_at is not None:
+            raise InvalidChange("tracking_number", "This order has shipped already.")
         try:
             take_owed(session, order, actor)
         except OutOfStock as refusal:
             raise InvalidChange("tracking_number", f"This order waits for its goods: {refusal}") from refusal
-        if not record(session, order, "shipped", actor, note=f"{carrier} {tracking_number}".strip()):
-            raise InvalidChange("tracking_number", "This order has shipped already.")
+        parcel = f"{carrier} {tracking_number}".strip()
+        record(session, order, "shipped", actor, note=parcel)
         session.add(
             Shipment(
                 order_id=order.id,
@@ -60,7 +62,6 @@ def ship(
                 actor=actor,
             )
         )
-        parcel = f"{carrier} {tracking_number}".strip()
         audit.record(session, actor, "order.ship", f"order {order.number}", {"shipped": (None, parcel)})
         if order.email:
             post(session, "shipped", order.email, f"shipped:{order.number}", order_id=order.id)

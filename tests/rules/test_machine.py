@@ -392,7 +392,10 @@ class World(RuleBasedStateMachine):
             ship(self.shop.database, order.number, carrier="Post", tracking_number="RR1", actor="tests")
         except InvalidChange:
             going_back = order.refunded + order.refund_pending == order.paid
-            assert order.status not in TO_SHIP or going_back or order.stock_state == "owed" or order.shipped_at
+            # A refund that came to nothing may have put goods back that others have bought since.
+            put_back = any(entry.what in {"refund_failed", "refund_canceled"} for entry in order.entries)
+            owed = order.stock_state == "owed" or put_back
+            assert order.status not in TO_SHIP or going_back or owed or order.shipped_at
         else:
             assert order.status in TO_SHIP
 

@@ -8,10 +8,13 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
+from shop.catalog import stock
 from shop.catalog.models import Variant
+from shop.checkout.attention import deal_with
 from shop.checkout.given_back import WAITS, compare_charge, settle_refund
 from shop.checkout.refunding import finish_refunds
 from shop.checkout.settle import Settled
+from shop.checkout.ship import ship
 from shop.errors import InvalidChange
 from shop.mail.models import OutboxMessage
 from shop.money import Money
@@ -177,6 +180,35 @@ def test_pieces_that_a_failed_refund_has_brought_back_are_not_put_on_the_shelf_o
     with shop.database.reading() as session:
         assert session.scalar(select(func.sum(Variant.on_hand))) == 5, "the other piece comes back in its own time"
     holds(shop)
+
+
+def test_what_a_failed_refund_has_put_back_leaves_the_shelf_with_the_parcel(shop: Shop) -> None:
+    """The buyer gets the goods after all, so that nobody else may buy them."""
+    order = a_paid_order(shop, card=PAID_THEN_FAILED)
+    give_back(shop, order, 1, restock=True)
+    shop.stripe.settle_refund(shop.stripe.refunds()[0]["id"], ok=False)
+    shop.stripe.deliver_now()
+    deal_with(shop.database, order.number, note="They want the shirts.", actor="desk@example.com")
+    (line,) = shop.order(order.id).lines
+    with shop.database.transaction() as session:
+        stock.adjust(session, line.variant_id or 0, -4, "sold at a fair", "tests")
+    with pytest.raises(InvalidChange, match="waits for its goods"):
+        send(shop, order.number)
+    with shop.database.transaction() as session:
+        stock.adjust(session, line.variant_id or 0, 3, "more came", "tests")
+    send(shop, order.number)
+    with shop.database.reading() as session:
+        assert session.scalar(select(func.sum(Variant.on_hand))) == 2
+    with pytest.raises(InvalidChange, match="shipped already"):
+        send(shop, order.number)
+    give_back(shop, order, 2, restock=True)
+    with shop.database.reading() as session:
+        assert session.scalar(select(func.sum(Variant.on_hand))) == 4, "both have come home"
+    holds(shop)
+
+
+def send(shop: Shop, number: str) -> None:
+    ship(shop.database, number, carrier="Post", tracking_number="RR1", actor="desk@example.com")
 
 
 def test_a_charge_that_names_no_payment_is_not_taken_for_that_of_an_unpaid_order(shop: Shop) -> None:

@@ -45,6 +45,8 @@ def broken(session: Session) -> list[str]:
     moved = {
         (row.variant_id, row.reference): -row.pieces
         for row in session.scalars(select(StockMovement).where(StockMovement.kind == "sale"))
+        # Sold once more after a refund that came to nothing had put it back.
+        if not str(row.reference).endswith("-again")
     }
     if any(
         not sold.get(key, 0) - paid_back.get(key, 0) <= moved.get(key, 0) <= sold.get(key, 0) for key in moved | sold
