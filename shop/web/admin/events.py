@@ -6,7 +6,7 @@ from flask import flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from shop.checkout.replay import replay, replay_failed
-from shop.errors import NotFound, PaymentRefused, PaymentUnavailable
+from shop.errors import NotFound
 from shop.orders.reading import numbers_of
 from shop.payments.inbox import count_events, find_event, list_events
 from shop.web.admin.asked import one_of
@@ -48,13 +48,9 @@ def replay_event(stripe_id: str) -> Response:
     if not re.fullmatch(r"[A-Za-z0-9_]{1,255}", stripe_id) or find_event(reading(), stripe_id) is None:
         raise NotFound("event")
     end_reading()
-    try:
-        verdict = replay(house().database, house().gateway, stripe_id, actor=actor())
-    except (PaymentUnavailable, PaymentRefused):
-        flash("Stripe did not answer. The shop tries again by itself.", "bad")
-    else:
-        words = f"{STATES.get(verdict.state, verdict.state)}{': ' if verdict.reason else '.'}{verdict.reason}"
-        flash(words, "good" if verdict.state == "applied" else "note")
+    verdict = replay(house().database, house().gateway, stripe_id, actor=actor())
+    words = f"{STATES.get(verdict.state, verdict.state)}{': ' if verdict.reason else '.'}{verdict.reason}"
+    flash(words, {"applied": "good", "failed": "bad"}.get(verdict.state, "note"))
     return redirect(_back(), 303)
 
 

@@ -57,6 +57,11 @@ class RefundForm(Form):  # type: ignore[misc]
                 fine = False
         return bool(fine)
 
+    @property
+    def wrong_lines(self) -> frozenset[int]:
+        """The order lines whose pieces cannot be read or were refused."""
+        return frozenset(line for line, row in self.pieces.items() if row.pieces.errors)
+
     def chosen(self) -> Mapping[int, int]:
         """Order line id -> pieces, of those lines that any are given back of."""
         return {line: row.pieces.data for line, row in self.pieces.items() if row.pieces.data}
