@@ -151,6 +151,12 @@ def an_order_not_paid_in_time(browsers: Browsers, page: Page, house: House) -> N
     expect(page.get_by_text("Shipping is added")).to_have_count(0)
 
 
+def an_order_to_order_again(browsers: Browsers, page: Page, house: House) -> None:
+    an_order_not_paid_in_time(browsers, page, house)
+    page.goto(f"{house.url}/orders/{house.orders()[0].access_token}/again")
+    expect(page.get_by_role("button", name="Put it into the cart")).to_be_visible()
+
+
 def a_sold_out_product(browsers: Browsers, page: Page, house: House) -> None:
     house.leave("UMB-BREAKING", 0)
     page.goto(house.url + "/products/breaking-news-umbrella")
@@ -193,6 +199,7 @@ PAGES: dict[str, Visit] = {
     "waiting order": a_waiting_order,
     "paid order": a_paid_order,
     "order not paid in time": an_order_not_paid_in_time,
+    "order to order again": an_order_to_order_again,
 }
 
 
