@@ -86,11 +86,11 @@ def replay(database: Database, gateway: Gateway, stripe_id: str, *, actor: str) 
     return _try(database, gateway, _find(database, stripe_id), f"replay of {stripe_id}", again=True, actor=actor)
 
 
-def replay_failed(database: Database, gateway: Gateway, *, actor: str) -> Replayed:
-    """Try all events again that have failed, the oldest first. Owns its transactions."""
+def replay_failed(database: Database, gateway: Gateway, *, actor: str, limit: int | None = None) -> Replayed:
+    """Try all events again that have failed, or `limit` of them, the oldest first. Owns its transactions."""
     with database.reading() as session:
         failed = session.scalars(
-            select(StripeEvent.stripe_id).where(StripeEvent.state == "failed").order_by(StripeEvent.id)
+            select(StripeEvent.stripe_id).where(StripeEvent.state == "failed").order_by(StripeEvent.id).limit(limit)
         ).all()
     return _counted([replay(database, gateway, stripe_id, actor=actor).state for stripe_id in failed])
 

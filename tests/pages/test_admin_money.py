@@ -76,6 +76,15 @@ def test_one_of_two_shirts_and_the_shipping_go_back_after_their_sum_was_shown(de
     holds(shop)
 
 
+def test_a_refund_that_the_bank_takes_days_for_is_said_to_be_on_its_way(desk: Reader, shop: Shop) -> None:
+    number = paid(shop, card="4000000000007726")
+    review = chosen(desk, number, amount="10.00")
+    desk.send(review, f"/admin/orders/{number}/refunds")
+    page = desk.get(f"/admin/orders/{number}")
+    assert "On its way. The buyer gets a mail once Stripe has sent it." in page.words
+    assert "Refund on its way$10.00" in page.words
+
+
 def test_sending_the_agreed_refund_twice_gives_back_once(desk: Reader, shop: Shop) -> None:
     number = paid(shop)
     review = chosen(desk, number, amount="10.00")
@@ -232,6 +241,7 @@ def failed_event(shop: Shop) -> str:
 @pytest.mark.parametrize("button", ["one", "all"])
 def test_a_failed_event_is_tried_again_from_the_inbox(desk: Reader, shop: Shop, button: str) -> None:
     event = failed_event(shop)
+    assert "1 event failed" in desk.get("/admin/").words
     page = desk.get("/admin/events", state="failed")
     assert "the disk is full" in page.words
     path = f"/admin/events/{event}/replays" if button == "one" else "/admin/events/replays"

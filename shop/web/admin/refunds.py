@@ -10,7 +10,7 @@ from shop.checkout.refunding import quote, refund
 from shop.errors import InvalidChange, PaymentRefused, PaymentUnavailable
 from shop.money import Money
 from shop.orders.reading import OrderView
-from shop.payments.refunds import refundable
+from shop.payments.refunds import refundable, refunds_of
 from shop.web.admin.forms import put
 from shop.web.admin.gate import actor, bp, needs
 from shop.web.admin.orders import find_order
@@ -50,7 +50,7 @@ def refund_order(number: str) -> Response | tuple[str, int] | str:
         return (_page(found, form, planned, changed=changed), 409) if changed else _page(found, form, planned)
     end_reading()
     try:
-        refund(
+        made = refund(
             house().database,
             house().gateway,
             found.number,
@@ -70,8 +70,18 @@ def refund_order(number: str) -> Response | tuple[str, int] | str:
     except PaymentUnavailable:
         flash("Stripe has not answered yet. The shop asks again by itself, and gives it back once.", "warn")
     else:
-        flash("Given back. The buyer gets a mail once Stripe has sent it.", "good")
+        flash(*_said_of(found.id, made))
     return redirect(url_for("admin.order", number=found.number), 303)
+
+
+def _said_of(order_id: int, refund_id: int) -> tuple[str, str]:
+    """What to say of a refund that Stripe has just answered, and in which tone."""
+    status = next(each.status for each in refunds_of(reading(), order_id) if each.id == refund_id)
+    if status == "succeeded":
+        return "Given back. The buyer gets a mail.", "good"
+    if status in {"failed", "canceled"}:
+        return "Stripe could not send it; the money is still here. The order says why.", "bad"
+    return "On its way. The buyer gets a mail once Stripe has sent it.", "good"
 
 
 def _form(found: OrderView, sent: object) -> RefundForm:
