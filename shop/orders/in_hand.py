@@ -10,9 +10,9 @@ from typing import Any, cast
 
 from sqlalchemy import Table, bindparam, update
 from sqlalchemy.orm import Session
-from sqlalchemy.sql.dml import Update
 
 from shop.orders.models import Order
+from shop.prepared import Prepared
 
 ORDERS = cast("Table", Order.__table__)
 # In the order in which `take_in_hand` wants them.
@@ -43,7 +43,7 @@ def write_back(session: Session, order: Order) -> None:
     changed = {name: held[name] for name in _NAMES if held[name] != as_read[name]}
     if not changed:
         return
-    session.connection().execute(_writing(tuple(changed)), {"in_hand": order.id, **changed})
+    _writing(tuple(changed)).run(session.connection(), {"in_hand": order.id, **changed})
     as_read.update(changed)
     # A mapped object of the same order that this session has read knows nothing of it yet.
     mapped = session.identity_map.get(Order.__mapper__.identity_key_from_primary_key((order.id,)))
@@ -52,6 +52,7 @@ def write_back(session: Session, order: Order) -> None:
 
 
 @lru_cache(maxsize=64)
-def _writing(names: tuple[str, ...]) -> Update:
+def _writing(names: tuple[str, ...]) -> Prepared:
     """Built once for each set of columns: building it takes longer than running it."""
-    return update(ORDERS).where(ORDERS.c.id == bindparam("in_hand")).values({name: bindparam(name) for name in names})
+    values: dict[str, Any] = {name: bindparam(name) for name in names}
+    return Prepared(update(ORDERS).where(ORDERS.c.id == bindparam("in_hand")).values(values))
