@@ -96,9 +96,8 @@ def test_control_an_inbox_that_looks_before_it_inserts_settles_the_same_event_tw
 ) -> None:
     """Without the unique key and the order's lock, the same event is applied by each who has not seen the other."""
     unguarded(shop, monkeypatch)
-    bound: dict[str, Any] = {
-        name: bindparam(name) for name in StripeEvent.__table__.columns.keys() if name not in {"id", "order_id"}
-    }
+    columns = [column.name for column in StripeEvent.__table__.columns if column.name not in {"id", "order_id"}]
+    bound: dict[str, Any] = {name: bindparam(name) for name in columns}
     looking_first = insert(StripeEvent).values(bound).returning(StripeEvent.id)
     monkeypatch.setattr(receiving, "_STORE", Prepared(looking_first))
     with (
