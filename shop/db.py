@@ -19,6 +19,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Dialect, Engine
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 
+from shop.prepared import Prepared
+
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -210,16 +212,19 @@ def insert_once(session: Session, table: type[Base], values: Mapping[str, Any]) 
 def insert_new(session: Session, table: type[Base], values: Mapping[str, Any]) -> Any:
     """As `insert_once`, but returns the primary key of the row that this call inserted, or None."""
     session.flush()
-    connection = session.connection()
-    return connection.execute(_adding(connection.dialect.name, table, tuple(values)), dict(values)).scalar()
+    return _adding(table, tuple(values)).run(session.connection(), values).scalar()
 
 
 @lru_cache(maxsize=64)
-def _adding(dialect: str, table: type[Base], columns: tuple[str, ...]) -> Any:
+def _adding(table: type[Base], columns: tuple[str, ...]) -> Prepared:
     """Built once, as below."""
     rows = cast("sa.Table", table.__table__)
-    insert = _insert(dialect, rows).values({name: sa.bindparam(name) for name in columns})
-    return insert.on_conflict_do_nothing().returning(*rows.primary_key.columns)
+
+    def insert(dialect: str) -> sa.UpdateBase:
+        new = _insert(dialect, rows).values({name: sa.bindparam(name) for name in columns})
+        return new.on_conflict_do_nothing().returning(*rows.primary_key.columns)
+
+    return Prepared(insert)
 
 
 _Row = TypeVar("_Row", bound=Base)

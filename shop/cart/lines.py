@@ -12,6 +12,7 @@ from shop.cart.offered import OFFER_TO_CHANGE, check_quantity, offer
 from shop.catalog.models import Variant
 from shop.db import now
 from shop.errors import BadQuantity, NotFound, OutOfStock
+from shop.prepared import Prepared
 
 MAX_LINES = 50
 
@@ -65,8 +66,8 @@ _LINES = cast("Table", CartLine.__table__)
 # Locked in the statement that changes the lines: a checkout of this cart sees them all, or none that have been paid for.
 _CART = select(Cart.id).where(Cart.id == bindparam("cart")).with_for_update()
 _BOUGHT = (_LINES.c.cart_id.in_(_CART), _LINES.c.source_key == bindparam("key"))
-_GONE = delete(_LINES).where(*_BOUGHT, _LINES.c.quantity <= bindparam("pieces"))
-_FEWER = update(_LINES).where(*_BOUGHT).values(quantity=_LINES.c.quantity - bindparam("pieces"))
+_GONE = Prepared(delete(_LINES).where(*_BOUGHT, _LINES.c.quantity <= bindparam("pieces")))
+_FEWER = Prepared(update(_LINES).where(*_BOUGHT).values(quantity=_LINES.c.quantity - bindparam("pieces")))
 
 
 def take_out(session: Session, cart_id: int, bought: Mapping[str, int]) -> None:
@@ -78,8 +79,8 @@ def take_out(session: Session, cart_id: int, bought: Mapping[str, int]) -> None:
         return
     lines = [{"cart": cart_id, "key": key, "pieces": bought[key]} for key in sorted(bought)]
     connection = session.connection()
-    if connection.execute(_GONE, lines).rowcount < len(lines):
-        connection.execute(_FEWER, lines)
+    if _GONE.run(connection, lines).rowcount < len(lines):
+        _FEWER.run(connection, lines)
 
 
 def empty_cart(session: Session, cart_id: int) -> None:

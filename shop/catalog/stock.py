@@ -7,12 +7,13 @@ variants wait for each other instead of deadlocking.
 from collections.abc import Mapping
 from typing import cast
 
-from sqlalchemy import Table, Update, bindparam, insert, select, update
+from sqlalchemy import Table, bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
 from shop.catalog.models import CatalogueClock, Product, StockMovement, Variant
 from shop.db import changed_rows, insert_once
 from shop.errors import InvalidChange, NotFound, OutOfStock
+from shop.prepared import Prepared
 
 MOST_ON_HAND = 100_000_000
 
@@ -59,21 +60,26 @@ def full_title(product: str, variant: str) -> str:
 
 
 _VARIANTS = cast("Table", Variant.__table__)
-_RELEASED = (
+_LESS_RESERVED = (
     update(_VARIANTS)
     .where(_VARIANTS.c.id == bindparam("variant"))
     .values(reserved=_VARIANTS.c.reserved - bindparam("pieces"))
 )
-_SOLD = _RELEASED.values(on_hand=_VARIANTS.c.on_hand - bindparam("pieces"))
-_MOVED = insert(cast("Table", StockMovement.__table__))
+_RELEASED = Prepared(_LESS_RESERVED)
+_SOLD = Prepared(_LESS_RESERVED.values(on_hand=_VARIANTS.c.on_hand - bindparam("pieces")))
+_MOVED = Prepared(
+    insert(cast("Table", StockMovement.__table__)).values(
+        {name: bindparam(name) for name in ("variant_id", "pieces", "kind", "reference")}
+    )
+)
 
 
-def _change_each(session: Session, change: Update, pieces: Mapping[int, int]) -> None:
+def _change_each(session: Session, change: Prepared, pieces: Mapping[int, int]) -> None:
     """Run `change` for each variant, in the order of the locks, as one statement with many parameters."""
     ordered = [{"variant": variant_id, "pieces": pieces[variant_id]} for variant_id in sorted(pieces)]
     if ordered:
         session.flush()
-        session.connection().execute(change, ordered)
+        change.run(session.connection(), ordered)
 
 
 def release(session: Session, pieces: Mapping[int, int]) -> None:
@@ -92,7 +98,7 @@ def sell(session: Session, pieces: Mapping[int, int], reference: str) -> None:
         for variant_id in sorted(pieces)
     ]
     if moved:
-        session.connection().execute(_MOVED, moved)
+        _MOVED.run(session.connection(), moved)
 
 
 def restock(session: Session, pieces: Mapping[int, int], reference: str, *, reason: str, actor: str) -> None:

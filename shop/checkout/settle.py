@@ -5,9 +5,9 @@ Called by the webhook, the return page, the sweep and a newer checkout, in any o
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import Select, Table, bindparam, select, update
 from sqlalchemy.orm import Session
 
 from shop.cart.lines import source_key, take_out
@@ -18,6 +18,7 @@ from shop.checkout.release import release_stock
 from shop.errors import OutOfStock
 from shop.mail.outbox import post
 from shop.orders.facts import close, record
+from shop.orders.in_hand import COLUMNS, ORDERS, take_in_hand, write_back
 from shop.orders.models import Order, OrderLine
 from shop.payments.models import PaymentAttempt
 from shop.payments.told import CheckoutSession
@@ -32,6 +33,13 @@ class Settled:
     reason: str = ""
 
 
+class _Attempt(NamedTuple):
+    id: int
+    params: dict[str, Any]
+    session_id: str | None
+    session_url: str | None
+
+
 class _Line(NamedTuple):
     variant_id: int | None
     article_id: int | None
@@ -40,10 +48,10 @@ class _Line(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Locked:
-    """An order that nobody else changes until this transaction ends, its attempt, and what was ordered."""
+    """An order in hand that nobody else changes until this transaction ends, its attempt, and what was ordered."""
 
     order: Order
-    attempt: PaymentAttempt
+    attempt: _Attempt
     lines: Sequence[_Line]
 
 
@@ -57,11 +65,21 @@ def settle(session: Session, told: CheckoutSession, source: str, *, async_failed
     found = _lock_order(session, told)
     if found is None:
         return Settled(None, changed=False, reason="no order of this shop")
+    settled = _tell(session, found, told, source, async_failed=async_failed)
+    # The order's row is written once, with all that has changed about it.
+    write_back(session, found.order)
+    return settled
+
+
+def _tell(session: Session, found: _Locked, told: CheckoutSession, source: str, *, async_failed: bool) -> Settled:
     order, attempt = found.order, found.attempt
     if attempt.session_id is None:
         # The webhook was faster than the answer to the call that created the session.
-        attempt.session_id = told.id
-        attempt.session_url = attempt.session_url or told.url
+        session.execute(
+            update(PaymentAttempt)
+            .where(PaymentAttempt.id == attempt.id)
+            .values(session_id=told.id, session_url=attempt.session_url or told.url)
+        )
     elif attempt.session_id != told.id:
         changed = raise_flag(session, order, f"another session ({told.id}) claims this order", source)
         return Settled(order.id, changed, "not the session of this order")
@@ -79,16 +97,22 @@ def settle(session: Session, told: CheckoutSession, source: str, *, async_failed
     return _paid(session, found, told, source)
 
 
-_TOGETHER = (
-    select(Order, PaymentAttempt, OrderLine.variant_id, OrderLine.article_id, OrderLine.quantity)
-    .join(PaymentAttempt, PaymentAttempt.order_id == Order.id)
-    .outerjoin(OrderLine, OrderLine.order_id == Order.id)
-    .order_by(OrderLine.id)
-    .with_for_update(of=(Order, PaymentAttempt))
-    .execution_options(populate_existing=True)
+_ATTEMPTS = cast("Table", PaymentAttempt.__table__)
+_LINES = cast("Table", OrderLine.__table__)
+_OF_ORDER, _OF_ATTEMPT = len(COLUMNS), len(COLUMNS) + len(_Attempt._fields)
+_TOGETHER: Select[Any] = (
+    select(
+        *COLUMNS,
+        *(_ATTEMPTS.c[name].label(f"attempt_{name}") for name in _Attempt._fields),
+        *(_LINES.c[name].label(f"line_{name}") for name in _Line._fields),
+    )
+    .select_from(ORDERS.join(_ATTEMPTS, _ATTEMPTS.c.order_id == ORDERS.c.id))
+    .outerjoin(_LINES, _LINES.c.order_id == ORDERS.c.id)
+    .order_by(_LINES.c.id)
+    .with_for_update(of=(ORDERS, _ATTEMPTS))
 )
-_BY_SESSION = _TOGETHER.where(PaymentAttempt.session_id == bindparam("told"))
-_BY_NAME = _TOGETHER.where(Order.id == bindparam("id"), Order.number == bindparam("number"))
+_BY_SESSION = _TOGETHER.where(_ATTEMPTS.c.session_id == bindparam("told"))
+_BY_NAME = _TOGETHER.where(ORDERS.c.id == bindparam("told"), ORDERS.c.number == bindparam("told_number"))
 
 
 def _lock_order(session: Session, told: CheckoutSession) -> _Locked | None:
@@ -97,12 +121,18 @@ def _lock_order(session: Session, told: CheckoutSession) -> _Locked | None:
     A session that no attempt knows (a second statement) is ours if it names both the id and the number of an order: another
     shop on the same account counts its orders, too, and its sessions must not touch ours.
     """
-    rows: Sequence[Any] = session.execute(_BY_SESSION, {"told": told.id}).all()
+    session.flush()  # what the caller has not sent yet would not be found
+    connection = session.connection()
+    rows = connection.execute(_BY_SESSION, {"told": told.id}).all()
     if not rows and told.order_id is not None:
-        rows = session.execute(_BY_NAME, {"id": told.order_id, "number": told.order_number}).all()
+        rows = connection.execute(_BY_NAME, {"told": told.order_id, "told_number": told.order_number}).all()
     if not rows:
         return None
-    return _Locked(rows[0][0], rows[0][1], [_Line(*row[2:]) for row in rows if row.quantity is not None])
+    return _Locked(
+        take_in_hand(rows[0][:_OF_ORDER]),
+        _Attempt(*rows[0][_OF_ORDER:_OF_ATTEMPT]),
+        [_Line(*row[_OF_ATTEMPT:]) for row in rows if row.line_quantity is not None],
+    )
 
 
 def _expired(session: Session, order: Order, source: str) -> Settled:
@@ -153,7 +183,6 @@ def _paid(session: Session, found: _Locked, told: CheckoutSession, source: str) 
     order.total_minor = order.paid_minor = told.amount_total
     order.payment_intent = told.payment_intent
     order.unmatched_minor = order.unmatched_currency = None
-    # The order's row is written once, with all that has changed about it.
     record(session, order, "paid", source, amount_minor=told.amount_total)
     if gone:
         raise_flag(session, order, gone, source)
@@ -171,12 +200,10 @@ def _unmatched(session: Session, order: Order, told: CheckoutSession, wrong: str
     else:
         release_stock(session, order)  # nothing was taken, so there is nothing to decide about
     close(order)
-    changed = raise_flag(session, order, wrong, source)
-    session.flush()
-    return Settled(order.id, changed, wrong)
+    return Settled(order.id, raise_flag(session, order, wrong, source), wrong)
 
 
-def _mismatch(order: Order, attempt: PaymentAttempt, told: CheckoutSession) -> str:
+def _mismatch(order: Order, attempt: _Attempt, told: CheckoutSession) -> str:
     """Why this payment is not the one that the order asked for; empty if it is."""
     if told.currency != order.currency:
         return f"paid in {told.currency.upper()} instead of {order.currency.upper()}"

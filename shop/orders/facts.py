@@ -7,11 +7,12 @@ fact, and nothing but `record` writes `Order.status`.
 from datetime import datetime
 from typing import cast
 
-from sqlalchemy import Table, insert, select
+from sqlalchemy import Table, bindparam, insert, select
 from sqlalchemy.orm import Session
 
 from shop.db import now
 from shop.orders.models import Order, OrderEntry
+from shop.prepared import Prepared
 
 FACTS = ("processing", "paid", "payment_failed", "expired", "cancelled", "shipped")
 
@@ -31,7 +32,11 @@ LABELS = {
 
 
 # Nobody changes an entry afterwards, so nothing needs an object of it.
-_ENTRY = insert(cast("Table", OrderEntry.__table__))
+_ENTRY = Prepared(
+    insert(cast("Table", OrderEntry.__table__)).values(
+        {name: bindparam(name) for name in ("order_id", "what", "source", "amount_minor", "note")}
+    )
+)
 
 
 def status_of(order: Order) -> str:
@@ -130,7 +135,7 @@ def tell(
     """Add a line to the timeline about something that is no fact of the order itself: a refund, a dispute, a message."""
     session.flush()
     entry = {"order_id": order.id, "what": what, "source": source, "amount_minor": amount_minor, "note": note[:400]}
-    session.connection().execute(_ENTRY, entry)
+    _ENTRY.run(session.connection(), entry)
 
 
 def note_money(

@@ -18,8 +18,8 @@ def same_origin() -> bool:
     site = request.headers.get("Sec-Fetch-Site")
     if site is not None:
         return site in {"same-origin", "none"}
-    origin = request.headers.get("Origin") or ""
-    return origin in {house().settings.shop_url, request.host_url.rstrip("/")}
+    origin = request.headers.get("Origin")
+    return bool(origin) and origin in {house().settings.shop_url, request.host_url.rstrip("/")}
 
 
 def protect(app: Flask) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import stripe
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import bindparam, func, insert, select, update
 
 from shop.cart import adding
 from shop.catalog.models import StockMovement, Variant
@@ -25,6 +25,7 @@ from shop.payments.inbox import events_of_order
 from shop.payments.models import PaymentAttempt, StripeEvent
 from shop.payments.receiving import receive
 from shop.payments.signature import verify
+from shop.prepared import Prepared
 from shop.sandbox.refusals import Refusal
 from tests.builders import a_cart, a_variant, shipping_to
 from tests.conftest import TEST_WEBHOOK_SECRET, Shop
@@ -95,7 +96,10 @@ def test_control_an_inbox_that_looks_before_it_inserts_settles_the_same_event_tw
 ) -> None:
     """Without the unique key and the order's lock, the same event is applied by each who has not seen the other."""
     unguarded(shop, monkeypatch)
-    monkeypatch.setattr(receiving, "_store", lambda _: insert(StripeEvent).returning(StripeEvent.id))
+    columns = [column.name for column in StripeEvent.__table__.columns if column.name not in {"id", "order_id"}]
+    bound: dict[str, Any] = {name: bindparam(name) for name in columns}
+    looking_first = insert(StripeEvent).values(bound).returning(StripeEvent.id)
+    monkeypatch.setattr(receiving, "_STORE", Prepared(looking_first))
     with (
         without_constraint(shop.database, "stock_movements", "uq_stock_movements_variant_id_kind_reference"),
         without_constraint(shop.database, "stripe_events", "uq_stripe_events_stripe_id"),
