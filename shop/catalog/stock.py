@@ -32,11 +32,14 @@ def reserve(session: Session, pieces: Mapping[int, int]) -> None:
     Raises OutOfStock for the first variant that has too few; the caller's transaction must then roll back.
     """
     session.flush()
-    connection = session.connection()
     for variant_id in sorted(pieces):
         wanted = pieces[variant_id]
-        if connection.execute(_RESERVED, {"variant": variant_id, "pieces": wanted}).rowcount != 1:
+        if not _reserve_one(session, variant_id, wanted):
             raise _out_of_stock(session, variant_id, wanted)
+
+
+def _reserve_one(session: Session, variant_id: int, wanted: int) -> bool:
+    return session.connection().execute(_RESERVED, {"variant": variant_id, "pieces": wanted}).rowcount == 1
 
 
 def _out_of_stock(session: Session, variant_id: int, wanted: int) -> OutOfStock:

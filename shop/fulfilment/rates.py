@@ -46,7 +46,8 @@ def rates_for(session: Session, country: str, subtotal_minor: int, currency: str
 
     Raises CannotShipThere when there is none.
     """
-    rows = session.execute(_RATES, {"country": country.upper(), "currency": currency}).all()
+    session.flush()
+    rows = session.connection().execute(_RATES, {"country": country.upper(), "currency": currency}).all()
     if not rows:
         raise CannotShipThere(country)
     return tuple(
