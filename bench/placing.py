@@ -15,7 +15,8 @@ import psycopg
 from bench.floors import METADATA
 from bench.premises import Premises
 from shop.cart import handles
-from shop.checkout.place import _begin, place
+from shop.checkout.beginning import begin
+from shop.checkout.place import place
 from shop.payments.gateway import Gateway
 
 THREADS = 16
@@ -45,7 +46,7 @@ def rates(shop: Premises, count: int, rounds: int) -> dict[str, list[float]]:
 
     def first_transaction(cart_id: int) -> None:
         with shop.database.transaction() as session:
-            _begin(session, gateway, shop.settings, cart_id, None, "")
+            begin(session, shop.settings, cart_id, None, "", livemode=False)
 
     def whole(cart_id: int) -> None:
         place(shop.database, gateway, shop.settings, cart_id)

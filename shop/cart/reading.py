@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import bindparam, select
@@ -100,8 +101,33 @@ _FIRST_PICTURE = (
     .correlate(Product)
     .scalar_subquery()
 )
-_CART = (
-    select(Cart.country, CartLine, Variant, Product, ProductImage.key, ProductImage.alt)
+# Columns, not objects: nothing here is changed, and a session's bookkeeping costs more than the statement. Built once.
+CART = (
+    select(
+        Cart.country,
+        CartLine.id,
+        CartLine.variant_id,
+        Product.title,
+        Variant.title.label("variant_title"),
+        Product.slug,
+        Variant.sku,
+        Variant.price_minor,
+        CartLine.seen_price_minor,
+        CartLine.quantity,
+        (Variant.on_hand - Variant.reserved).label("available"),
+        Variant.active,
+        Product.currency,
+        Product.status,
+        Product.publish_at,
+        Product.unpublish_at,
+        ProductImage.key,
+        ProductImage.alt,
+        Variant.weight_grams,
+        CartLine.article_id,
+        CartLine.article_title,
+        CartLine.placement,
+    )
+    .select_from(Cart)
     .outerjoin(CartLine, CartLine.cart_id == Cart.id)
     .outerjoin(Variant, Variant.id == CartLine.variant_id)
     .outerjoin(Product, Product.id == Variant.product_id)
@@ -115,30 +141,33 @@ def view_cart(session: Session, cart_id: int | None, currency: str) -> CartView:
     """The cart with today's prices and stock. One statement."""
     if cart_id is None:
         return CartView(None, (), currency)
+    return view_of(session.execute(CART, {"cart": cart_id}).all(), cart_id, currency)
+
+
+def view_of(rows: Sequence[Any], cart_id: int, currency: str) -> CartView:
+    """What the rows of `CART`, perhaps with more columns to their right, say of a cart."""
     moment = now()
-    rows: Sequence[Any] = session.execute(_CART, {"cart": cart_id}).all()
-    country = rows[0][0] if rows else None
-    lines = tuple(
-        CartLineView(
-            id=line.id,
-            variant_id=variant.id,
-            product_title=product.title,
-            variant_title=variant.title,
-            slug=product.slug,
-            sku=variant.sku,
-            unit_price=Money(variant.price_minor, product.currency),
-            seen_price=Money(line.seen_price_minor, product.currency),
-            quantity=line.quantity,
-            available=max(variant.available, 0),
-            on_sale=can_be_bought(product, variant, moment) and product.currency == currency,
-            picture_key=key or "",
-            picture_alt=alt or "",
-            weight_grams=variant.weight_grams,
-            article_id=line.article_id,
-            article_title=line.article_title,
-            placement=line.placement,
-        )
-        for _, line, variant, product, key, alt in rows
-        if line is not None
+    lines = tuple(_line(row, currency, moment) for row in rows if row.id is not None)
+    return CartView(cart_id, lines, currency, rows[0].country if rows else None)
+
+
+def _line(row: Any, currency: str, moment: datetime) -> CartLineView:
+    return CartLineView(
+        id=row.id,
+        variant_id=row.variant_id,
+        product_title=row.title,
+        variant_title=row.variant_title,
+        slug=row.slug,
+        sku=row.sku,
+        unit_price=Money(row.price_minor, row.currency),
+        seen_price=Money(row.seen_price_minor, row.currency),
+        quantity=row.quantity,
+        available=max(row.available, 0),
+        on_sale=can_be_bought(row, row, moment) and row.currency == currency,
+        picture_key=row.key or "",
+        picture_alt=row.alt or "",
+        weight_grams=row.weight_grams,
+        article_id=row.article_id,
+        article_title=row.article_title,
+        placement=row.placement,
     )
-    return CartView(cart_id, lines, currency, country)

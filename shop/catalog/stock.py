@@ -17,6 +17,14 @@ from shop.prepared import Prepared
 
 MOST_ON_HAND = 100_000_000
 
+# Built once: building them takes longer than sending them, and others wait for these rows meanwhile.
+_VARIANTS = cast("Table", Variant.__table__)
+_RESERVED = (
+    update(_VARIANTS)
+    .where(_VARIANTS.c.id == bindparam("variant"), _VARIANTS.c.on_hand - _VARIANTS.c.reserved >= bindparam("pieces"))
+    .values(reserved=_VARIANTS.c.reserved + bindparam("pieces"))
+)
+
 
 def reserve(session: Session, pieces: Mapping[int, int]) -> None:
     """Promise `pieces` (variant id -> quantity) to an order, all or nothing.
@@ -24,6 +32,7 @@ def reserve(session: Session, pieces: Mapping[int, int]) -> None:
     The UPDATE's guard is what prevents overselling: between reading and writing another buyer may have come first.
     Raises OutOfStock for the first variant that has too few; the caller's transaction must then roll back.
     """
+    session.flush()
     for variant_id in sorted(pieces):
         wanted = pieces[variant_id]
         if not _reserve_one(session, variant_id, wanted):
@@ -31,16 +40,7 @@ def reserve(session: Session, pieces: Mapping[int, int]) -> None:
 
 
 def _reserve_one(session: Session, variant_id: int, wanted: int) -> bool:
-    return (
-        changed_rows(
-            session,
-            update(Variant)
-            .where(Variant.id == variant_id, Variant.on_hand - Variant.reserved >= wanted)
-            .values(reserved=Variant.reserved + wanted)
-            .execution_options(synchronize_session=False),
-        )
-        == 1
-    )
+    return session.connection().execute(_RESERVED, {"variant": variant_id, "pieces": wanted}).rowcount == 1
 
 
 def _out_of_stock(session: Session, variant_id: int, wanted: int) -> OutOfStock:
@@ -59,7 +59,6 @@ def full_title(product: str, variant: str) -> str:
     return f"{product} ({variant})" if variant else product
 
 
-_VARIANTS = cast("Table", Variant.__table__)
 _LESS_RESERVED = (
     update(_VARIANTS)
     .where(_VARIANTS.c.id == bindparam("variant"))

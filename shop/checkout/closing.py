@@ -7,7 +7,7 @@ that somebody is paying for at this moment.
 from dataclasses import dataclass
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
 from shop.checkout.release import cancel
@@ -32,19 +32,23 @@ class _Attempt:
     params: dict[str, object]
 
 
+_OPENING = (
+    select(PaymentAttempt.session_id, PaymentAttempt.session_url, Order.closed_at)
+    .join(Order, Order.id == PaymentAttempt.order_id)
+    .where(PaymentAttempt.id == bindparam("attempt"))
+    .with_for_update(of=(Order, PaymentAttempt))
+)
+_OPENED = update(PaymentAttempt).where(PaymentAttempt.id == bindparam("attempt"))
+
+
 def note_session(session: Session, attempt_id: int, opened: CheckoutSession) -> str | None:
     """Store what Stripe made of an attempt. Returns the payment page's address, None if its order is closed by now."""
-    attempt, closed_at = session.execute(
-        select(PaymentAttempt, Order.closed_at)
-        .join(Order, Order.id == PaymentAttempt.order_id)
-        .where(PaymentAttempt.id == attempt_id)
-        .with_for_update(of=(Order, PaymentAttempt))
-    ).one()
-    if attempt.session_id is None:
-        attempt.session_id = opened.id
-        attempt.session_url = opened.url
-        session.flush()
-    return attempt.session_url if closed_at is None else None
+    connection = session.connection()
+    known = connection.execute(_OPENING, {"attempt": attempt_id}).one()
+    if known.session_id is None:
+        connection.execute(_OPENED, {"attempt": attempt_id, "session_id": opened.id, "session_url": opened.url})
+    payment_url = opened.url if known.session_id is None else known.session_url
+    return payment_url if known.closed_at is None else None
 
 
 def _read_attempt(database: Database, order_id: int) -> _Attempt:

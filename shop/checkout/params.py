@@ -4,13 +4,12 @@ Source of the rules: Stripe's reference for creating a Checkout Session, API ver
 """
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from shop.cart.reading import CartView
 from shop.config import Settings
 from shop.fulfilment.rates import Rate
 from shop.mail.languages import language_of
-from shop.orders.models import Order
 
 # Stripe's minimum charges by settlement currency (docs.stripe.com/currencies#minimum-and-maximum-charge-amounts); for
 # currencies that are not listed Stripe itself decides, and its refusal is shown.
@@ -45,8 +44,23 @@ def cancel_url(settings: Settings, access_token: str) -> str:
     return f"{settings.shop_url}/orders/{access_token}/cancelled"
 
 
+class Payable(Protocol):
+    """What a payment page is told of an order."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def number(self) -> str: ...
+    @property
+    def access_token(self) -> str: ...
+    @property
+    def country(self) -> str: ...
+    @property
+    def locale(self) -> str: ...
+
+
 def session_params(
-    settings: Settings, order: Order, cart: CartView, rates: tuple[Rate, ...], expires_at: datetime
+    settings: Settings, order: Payable, cart: CartView, rates: tuple[Rate, ...], expires_at: datetime
 ) -> dict[str, Any]:
     """Parameters for `checkout.sessions.create`, as plain JSON values. Amounts in minor units, `expires_at` in Unix seconds."""
     tags = {"order_id": str(order.id), "order_number": order.number}

@@ -11,8 +11,9 @@ import stripe
 from sqlalchemy import bindparam, func, insert, select, update
 
 from shop.cart import adding
+from shop.cart.models import Cart
 from shop.catalog.models import StockMovement, Variant
-from shop.checkout import place as placing
+from shop.checkout import beginning
 from shop.checkout import settle as settling
 from shop.checkout.closing import abandon, look_at_payment
 from shop.checkout.events import apply_event
@@ -190,24 +191,10 @@ def test_two_checkouts_of_one_cart_lead_to_one_session(shop: Shop) -> None:
 def test_control_without_the_lock_on_the_cart_it_gets_two_payable_sessions(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class OnlyLook:
-        """Stands for `update(Cart)`, whose row lock makes checkouts take turns."""
-
-        def __init__(self, table: Any) -> None:
-            self.condition: Any = None
-
-        def where(self, condition: Any) -> "OnlyLook":
-            self.condition = condition
-            return self
-
-        def values(self, **change: Any) -> "OnlyLook":
-            return self
-
-        def returning(self, *columns: Any) -> Any:
-            return select(*columns).where(self.condition)
-
-    monkeypatch.setattr(placing, "update", OnlyLook)
-    monkeypatch.setattr(placing, "_pieces", met_after(placing._pieces))  # called once no open order was found
+    # Instead of the UPDATE whose row lock makes checkouts take turns.
+    only_look = select(Cart.country, Cart.express_key).where(Cart.id == bindparam("cart"))
+    monkeypatch.setattr(beginning, "_LOCK", only_look)
+    monkeypatch.setattr(beginning, "_check", met_after(beginning._check))  # called once no open order was found
     with without_constraint(shop.database, "orders", "uq_orders_open_cart_id"):
         cart_id = a_full_cart(shop)
         together(*[lambda: shop.place(cart_id)] * 2)

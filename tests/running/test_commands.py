@@ -157,8 +157,10 @@ def test_sweeping_an_empty_shop(prepared: Environment) -> None:
     ran = run("sweep", env=prepared())
     assert (ran.status, ran.out) == (
         0,
-        "0 closed, 0 looked at, 0 postponed, 0 refunds\n"
-        "events tried again: 0 applied, 0 ignored, 0 waiting, 0 failed\n",
+        (
+            "0 closed, 0 looked at, 0 postponed, 0 refunds\n"
+            "events tried again: 0 applied, 0 ignored, 0 waiting, 0 failed\n"
+        ),
     )
 
 
