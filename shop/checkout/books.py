@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import structlog
 from sqlalchemy import select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.orm import Session
 
 from shop.checkout.settle import Settled
@@ -57,7 +57,7 @@ class Books:
         try:
             with self.database.transaction() as session:
                 settled = settle(session)
-        except (ShopError, IntegrityError, ValueError) as error:
+        except (ShopError, IntegrityError, DataError, OverflowError, ValueError) as error:
             log.exception("reconcile_not_applied", subject=subject)
             said = f"What Stripe says of {subject} could not be applied ({type(error).__name__})."
             return Compared(found=(Found("not_applied", subject, order_id, said),))
