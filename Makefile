@@ -1,7 +1,7 @@
 # Understory's commands. `make help` lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo dev demo-reset test storm check bench messages format lock clean chromium
+.PHONY: help demo dev demo-reset test storm check bench bench-place messages format lock clean chromium
 
 VENV := .venv
 BIN := $(VENV)/bin

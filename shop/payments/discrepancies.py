@@ -4,11 +4,11 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from shop.db import changed_rows, insert_once, now
-from shop.payments.models import Discrepancy
+from shop.payments.models import Discrepancy, StripeEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,3 +60,18 @@ def resolve(session: Session, subjects: Collection[str], before: datetime) -> in
         .values(resolved_at=now())
         .execution_options(synchronize_session=False),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Unsettled:
+    """What of Stripe's tellings waits for a person: events that failed, and differences in the books."""
+
+    events: int
+    differences: int
+
+
+def unsettled(session: Session) -> Unsettled:
+    """How much there is of it now. One statement."""
+    failed = select(func.count()).where(StripeEvent.state == "failed").scalar_subquery()
+    different = select(func.count()).where(Discrepancy.resolved_at.is_(None)).scalar_subquery()
+    return Unsettled(*session.execute(select(failed, different)).one())

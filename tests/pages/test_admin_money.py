@@ -219,7 +219,8 @@ def test_a_payment_of_another_amount_goes_back_whole_in_one_step(desk: Reader, s
 
 
 def test_a_dispute_stands_on_the_order_with_its_last_day(desk: Reader, shop: Shop) -> None:
-    number = paid(shop, card="4000000000000259")
+    number = paid(shop)
+    shop.stripe.dispute(shop.session_of(the_order(shop, number).id))
     eventually(lambda: the_order(shop, number).dispute_state == "open")
     page = desk.get(f"/admin/orders/{number}")
     assert "Disputed" in page.words

@@ -141,7 +141,7 @@ def test_a_paid_order_shows_lines_payment_and_the_event_behind_it(shop: Shop) ->
         "mei@example.com",
     ):
         assert part in page.words, part
-    for part in ("Taken from the shelf", order.payment_intent, "checkout.session.completed", "applied", "evt_"):
+    for part in ("Taken from the shelf", order.payment_intent, "checkout.session.completed", "Applied", "evt_"):
         assert part in page.words, part
     assert page.all("a", href=f"/orders/{order.access_token}")
     assert page.form(f"/admin/orders/{order.number}/shipments")

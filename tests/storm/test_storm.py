@@ -32,7 +32,7 @@ from tests.support.invariants import broken, disagreements
 from tests.support.letters import HANG_UP, MailServer, a_mail_server
 from tests.support.storm import Storm
 
-ORDERS = int(os.environ.get("STORM_ORDERS", "200"))
+ORDERS = int(os.environ.get("STORM_ORDERS", "120"))
 CALLS = {"429": 0.03, "500": 0.03, "500_stored": 0.01, "timeout": 0.005, "slow": 0.005, "drop_after": 0.03}
 SEED = int(os.environ.get("STORM_SEED", "20260612"))
 

@@ -3,9 +3,8 @@
 from flask import render_template
 
 from shop.catalog.backroom import thin_stock
-from shop.checkout.runs import open_discrepancies
 from shop.orders.reading import count_by_status, list_orders
-from shop.payments.inbox import count_events
+from shop.payments.discrepancies import unsettled
 from shop.web.admin.gate import bp, may, needs
 from shop.web.house import reading
 
@@ -20,6 +19,5 @@ def home() -> str:
         counts=count_by_status(session) if sees_orders else {},
         recent=list_orders(session, limit=8).orders if sees_orders else (),
         thin=thin_stock(session) if may("stock.see") else None,
-        failed=count_events(session).get("failed", 0) if may("events.see") else 0,
-        different=len(open_discrepancies(session)) if may("books.see") else 0,
+        unsettled=unsettled(session) if may("books.see") and may("events.see") else None,
     )
