@@ -142,7 +142,7 @@ def test_a_database_that_refuses_a_row_does_not_say_what_was_in_it(written: io.S
             logger.error("unhandled", exc_info=refusal.value)
         structlog.get_logger("shop.test").error("unhandled", reason=f"IntegrityError: {refusal.value}")
     said = written.getvalue()
-    assert said.count("subtotal_not_negative") >= 3
+    assert "subtotal_not_negative" in said
     assert found_in(said, *BUYER.values()) == []
 
 
