@@ -8,10 +8,11 @@ from shop.checkout.refund_plan import Plan, written
 from shop.checkout.refund_row import key_of, store
 from shop.checkout.refunding import ask
 from shop.db import Database
-from shop.errors import InvalidChange, NotFound, OutOfStock, PaymentRefused
+from shop.errors import InvalidChange, OutOfStock, PaymentRefused
 from shop.mail.languages import gettext_noop
 from shop.money import Money
 from shop.orders.facts import dealt_with
+from shop.orders.locking import lock_by_number
 from shop.orders.models import Order
 from shop.payments.gateway import Gateway
 from shop.payments.models import Refund
@@ -32,7 +33,7 @@ def deal_with(database: Database, number: str, *, note: str, actor: str) -> None
     if not note:
         raise InvalidChange("note", "Say what came of it, so that it can be understood later.")
     with database.transaction() as session:
-        order = _lock(session, number)
+        order = lock_by_number(session, number)
         if not order.attention:
             return
         here = still_here(session, order)
@@ -54,7 +55,7 @@ def backorder(database: Database, number: str, *, actor: str) -> None:
     Raises NotFound, and InvalidChange for an order that is not paid or has been refunded.
     """
     with database.transaction() as session:
-        order = _lock(session, number)
+        order = lock_by_number(session, number)
         if order.paid_at is None:
             raise InvalidChange("", "This order has not been paid; nothing is owed for it.")
         if is_given_back(order):
@@ -81,7 +82,7 @@ def give_back_unmatched(database: Database, gateway: Gateway, number: str, *, ac
     does not answer, the refund waits for the sweep, which cancels the order then.
     """
     with database.transaction() as session:
-        order = _lock(session, number)
+        order = lock_by_number(session, number)
         if order.unmatched_minor is None:
             raise InvalidChange("", "What was paid for this order is what it costs.")
         row, is_new = _refund_of_all(session, order, actor, press)
@@ -106,12 +107,3 @@ def _refund_of_all(session: Session, order: Order, actor: str, press: str) -> tu
     if not under_way:
         raise InvalidChange("", "Nothing of this payment is left to give back.")
     return under_way[-1], False
-
-
-def _lock(session: Session, number: str) -> Order:
-    order = session.scalars(
-        select(Order).where(Order.number == number).with_for_update().execution_options(populate_existing=True)
-    ).one_or_none()
-    if order is None:
-        raise NotFound("order")
-    return order

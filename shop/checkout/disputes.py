@@ -17,6 +17,7 @@ from shop.checkout.settle import Settled
 from shop.db import insert_once
 from shop.money import Money
 from shop.orders.facts import note_money, tell
+from shop.orders.locking import lock_where
 from shop.orders.models import Order
 from shop.payments.disputes import CLOSED, RANKS, UNKNOWN_RANK
 from shop.payments.models import Dispute
@@ -49,12 +50,7 @@ def settle_dispute(session: Session, told: DisputeTold, source: str, at: datetim
     """
     if not told.payment_intent:
         return Settled(None, changed=False, reason="not a payment of a checkout")
-    order = session.scalars(
-        select(Order)
-        .where(Order.payment_intent == told.payment_intent)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    ).one_or_none()
+    order = lock_where(session, Order.payment_intent == told.payment_intent)
     if order is None:
         return Settled(None, changed=False, reason="waits for its payment")
     new = insert_once(session, Dispute, _opening(order, told, at))

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from shop.checkout.alerts import raise_flag
@@ -12,6 +11,7 @@ from shop.checkout.disputes import settle_dispute
 from shop.checkout.given_back import WAITS, compare_charge, settle_refund
 from shop.checkout.settle import Settled, settle
 from shop.db import now
+from shop.orders.locking import lock_where
 from shop.orders.models import Order
 from shop.payments.receiving import NO_ORDER, Verdict, is_in_our_words
 from shop.payments.told import (
@@ -107,9 +107,7 @@ def apply_charge(session: Session, told: ChargeRefunded) -> Verdict:
 def _of_other_mode(session: Session, payment_intent: str | None, *, livemode: bool) -> Order | None:
     if payment_intent is None:
         return None
-    return session.scalars(
-        select(Order).where(Order.payment_intent == payment_intent, Order.livemode != livemode).with_for_update()
-    ).one_or_none()
+    return lock_where(session, (Order.payment_intent == payment_intent) & (Order.livemode != livemode))
 
 
 def _verdict(settled: Settled) -> Verdict:

@@ -20,6 +20,7 @@ from shop.mail.languages import gettext_noop
 from shop.mail.outbox import post
 from shop.money import Money
 from shop.orders.facts import note_money, tell
+from shop.orders.locking import lock_where
 from shop.orders.models import Order, OrderLine
 from shop.payments.models import Refund, RefundLine
 from shop.payments.refunds import NOTHING, UNDER_WAY
@@ -72,12 +73,8 @@ def refuse(session: Session, refund_id: int, reason: str, *, is_heard: bool) -> 
 
     `is_heard` says that whoever asked for it is told at once; if not, somebody waits for money that will not come.
     """
-    order = session.scalars(
-        select(Order)
-        .where(Order.id == select(Refund.order_id).where(Refund.id == refund_id).scalar_subquery())
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    ).one()
+    order = lock_where(session, Order.id == select(Refund.order_id).where(Refund.id == refund_id).scalar_subquery())
+    assert order is not None
     row = session.get_one(Refund, refund_id, populate_existing=True)
     if row.status != "creating":
         return
@@ -144,9 +141,7 @@ def _lock_order(session: Session, told: RefundTold) -> Order | None:
         ours = Order.payment_intent == told.payment_intent
     else:
         ours = Order.id == select(Refund.order_id).where(Refund.stripe_id == told.id).scalar_subquery()
-    return session.scalars(
-        select(Order).where(ours).with_for_update().execution_options(populate_existing=True)
-    ).one_or_none()
+    return lock_where(session, ours)
 
 
 def _row_of(session: Session, order: Order, told: RefundTold) -> Refund:

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from shop.checkout.books import SOURCE, Books, Compared, added, address_of
 from shop.checkout.settle import Settled, settle
 from shop.orders.facts import tell
+from shop.orders.locking import lock_by_id
 from shop.orders.models import Order
 from shop.payments.listing import IntentTold, ListedSession
 from shop.payments.models import PaymentAttempt
@@ -101,7 +102,7 @@ def _close(books: Books, order: _Known, told: CheckoutSession) -> Compared:
     ended = books.gateway.expire_session(told.id)
 
     def note(session: Session) -> Settled:
-        locked = session.scalars(select(Order).where(Order.id == order.id).with_for_update()).one()
+        locked = lock_by_id(session, order.id)
         if ended.status != "expired" or order.session_id in {None, told.id}:
             settle(session, ended, SOURCE)
         tell(session, locked, "payment_page_closed", SOURCE, note=f"{told.id} could still be paid")

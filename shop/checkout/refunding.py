@@ -22,6 +22,7 @@ from shop.crashing import die_at
 from shop.db import Database, now
 from shop.errors import InvalidChange, NotFound, PaymentRefused, PaymentUnavailable
 from shop.money import Money
+from shop.orders.locking import lock_by_number
 from shop.orders.models import Order, OrderLine
 from shop.payments.disputes import is_charged_back
 from shop.payments.gateway import Gateway
@@ -66,11 +67,7 @@ def refund(
     if reason not in REASONS:
         raise InvalidChange("reason", "Choose one of the reasons.")
     with database.transaction() as session:
-        order = session.scalars(
-            select(Order).where(Order.number == number).with_for_update().execution_options(populate_existing=True)
-        ).one_or_none()
-        if order is None:
-            raise NotFound("order")
+        order = lock_by_number(session, number)
         key = key_of(order, press)
         row = session.scalars(select(Refund).where(Refund.idempotency_key == key)).one_or_none()
         is_new = row is None

@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 from shop.catalog import stock
 from shop.db import Database
 from shop.orders.facts import record
+from shop.orders.locking import lock_by_id
 from shop.orders.models import Order, OrderLine
 from shop.payments.models import PaymentAttempt
 
@@ -16,7 +17,7 @@ log = structlog.get_logger(__name__)
 def cancel(database: Database, order_id: int, reason: str) -> None:
     """Stripe refused for good, so no session exists: cancel the order and give its goods back. One transaction."""
     with database.transaction() as session:
-        order = session.scalars(select(Order).where(Order.id == order_id).with_for_update()).one()
+        order = lock_by_id(session, order_id)
         attempt = session.scalars(
             select(PaymentAttempt).where(PaymentAttempt.order_id == order_id).with_for_update()
         ).one()

@@ -2,15 +2,13 @@
 
 from urllib.parse import urlsplit
 
-from sqlalchemy import select
-
-from shop.checkout.owed import take_owed
+from shop.checkout.owed import is_given_back, take_owed
 from shop.db import Database
-from shop.errors import InvalidChange, NotFound, OutOfStock
+from shop.errors import InvalidChange, OutOfStock
 from shop.fulfilment.models import Shipment
 from shop.mail.outbox import post
 from shop.orders.facts import record
-from shop.orders.models import Order
+from shop.orders.locking import lock_by_number
 from shop.staff import audit
 
 DISPUTED = {
@@ -34,14 +32,12 @@ def ship(
     if tracking_url and (urlsplit(tracking_url).scheme not in {"http", "https"} or not urlsplit(tracking_url).hostname):
         raise InvalidChange("tracking_url", "Write a web address that begins with https://.")
     with database.transaction() as session:
-        order = session.scalars(select(Order).where(Order.number == number).with_for_update()).one_or_none()
-        if order is None:
-            raise NotFound("order")
+        order = lock_by_number(session, number)
         if order.paid_at is None:
             raise InvalidChange("tracking_number", "This order has not been paid; nothing must leave for it.")
         if order.attention:
             raise InvalidChange("tracking_number", "This order needs a look first; see what is said at its top.")
-        if order.refunded_minor + order.refund_pending_minor >= order.paid_minor > 0:
+        if is_given_back(order):
             raise InvalidChange("tracking_number", "This order has been refunded.")
         if order.dispute_state in {"open", "lost"}:
             raise InvalidChange("tracking_number", DISPUTED[order.dispute_state])

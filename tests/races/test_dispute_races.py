@@ -122,7 +122,7 @@ def test_control_without_the_lock_on_the_order_both_are_written_down(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     order = an_owed_order(shop)
-    monkeypatch.setattr(attention, "_lock", met_after(attention._lock))
+    monkeypatch.setattr(attention, "lock_by_number", met_after(attention.lock_by_number))
     with without_row_locks(shop.database):
         together(*[lambda: backorder(shop.database, order.number, actor=STAFF)] * 2)
     assert [action for action, _, _ in trail(shop.database)] == ["order.backorder"] * 2
@@ -147,7 +147,7 @@ def test_control_without_the_lock_on_the_order_each_desk_asks_for_a_refund_of_it
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     order = a_wrong_payment(shop)
-    monkeypatch.setattr(attention, "_lock", met_after(attention._lock))
+    monkeypatch.setattr(attention, "lock_by_number", met_after(attention.lock_by_number))
 
     def press(desk: str) -> Callable[[], int]:
         return lambda: give_back_unmatched(shop.database, shop.gateway, order.number, actor=desk, press=desk)
