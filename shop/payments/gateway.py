@@ -4,7 +4,8 @@ Whoever calls sees what `shop.payments.told` makes of an answer, never an object
 thread has a database transaction open: a slow answer would hold locks that other buyers wait for.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, cast
 
 import stripe
@@ -44,22 +45,16 @@ class Gateway:
         Raises PaymentUnavailable when it is not known whether the session exists (time-out, 5xx, 429), so that the same key
         and parameters must be sent again; PaymentRefused when Stripe said no for good.
         """
-        self._outside_transaction()
-        try:
+        with asking():
             session = self._client.v1.checkout.sessions.create(
                 params=cast(Any, dict(params)), options={"idempotency_key": idempotency_key}
             )
-        except stripe.StripeError as error:
-            raise _translated(error) from error
         return read_session(session)
 
     def get_session(self, session_id: str) -> CheckoutSession:
         """The session as Stripe knows it now, and whether its payment has failed. Raises as `open_session`."""
-        self._outside_transaction()
-        try:
+        with asking():
             session = self._client.v1.checkout.sessions.retrieve(session_id, params={"expand": ["payment_intent"]})
-        except stripe.StripeError as error:
-            raise _translated(error) from error
         return read_session(session)
 
     def expire_session(self, session_id: str) -> CheckoutSession:
@@ -67,56 +62,50 @@ class Gateway:
 
         Stripe refuses to expire a session that is no longer open; then the session is read again. Raises as `open_session`.
         """
-        self._outside_transaction()
-        try:
-            session = self._client.v1.checkout.sessions.expire(session_id)
-        except stripe.InvalidRequestError:
-            return self.get_session(session_id)
-        except stripe.StripeError as error:
-            raise _translated(error) from error
+        with asking():
+            try:
+                session = self._client.v1.checkout.sessions.expire(session_id)
+            except stripe.InvalidRequestError:
+                return self.get_session(session_id)
         return read_session(session)
 
     def create_refund(self, params: Mapping[str, Any], idempotency_key: str) -> RefundTold:
         """Make the refund that `params` describe, or get the one that this key has made before. Raises as `open_session`."""
-        self._outside_transaction()
-        try:
+        with asking():
             refund = self._client.v1.refunds.create(
                 params=cast(Any, dict(params)), options={"idempotency_key": idempotency_key}
             )
-        except stripe.StripeError as error:
-            raise _translated(error) from error
         return read_refund(refund)
 
     def get_refund(self, refund_id: str) -> RefundTold:
         """The refund as Stripe knows it now. Raises as `open_session`."""
-        self._outside_transaction()
-        try:
+        with asking():
             return read_refund(self._client.v1.refunds.retrieve(refund_id))
-        except stripe.StripeError as error:
-            raise _translated(error) from error
 
     def refunds_of(self, payment_intent: str) -> tuple[RefundTold, ...]:
         """Every refund of a payment as Stripe knows it now, oldest first. Raises as `open_session`."""
-        self._outside_transaction()
-        try:
+        with asking():
             pages = self._client.v1.refunds.list(params={"payment_intent": payment_intent, "limit": 100})
             return tuple(read_refund(refund) for refund in pages.auto_paging_iter())[::-1]
-        except stripe.StripeError as error:
-            raise _translated(error) from error
 
     def get_dispute(self, dispute_id: str) -> DisputeTold:
         """The dispute as Stripe knows it now. Raises as `open_session`."""
-        self._outside_transaction()
-        try:
+        with asking():
             return read_dispute(self._client.v1.disputes.retrieve(dispute_id))
-        except stripe.StripeError as error:
-            raise _translated(error) from error
 
-    def _outside_transaction(self) -> None:
-        if open_transactions():
-            raise CallInsideTransaction(
-                "a database transaction is open in this thread; commit it before calling Stripe"
-            )
+
+@contextmanager
+def asking() -> Iterator[None]:
+    """Around each call: none goes out within a transaction, and what the SDK raises becomes an error of ours.
+
+    Raises CallInsideTransaction, PaymentUnavailable, PaymentRefused.
+    """
+    if open_transactions():
+        raise CallInsideTransaction("a database transaction is open in this thread; commit it before calling Stripe")
+    try:
+        yield
+    except stripe.StripeError as error:
+        raise _translated(error) from error
 
 
 def _translated(error: stripe.StripeError) -> PaymentUnavailable | PaymentRefused:

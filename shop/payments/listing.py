@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import stripe
 
-from shop.payments.gateway import Gateway, _translated
+from shop.payments.gateway import Gateway, asking
 from shop.payments.told import (
     CheckoutSession,
     DisputeTold,
@@ -84,7 +84,6 @@ class Listing:
     """Lists of one account. Every method raises PaymentUnavailable and PaymentRefused as the gateway does."""
 
     def __init__(self, gateway: Gateway, page: int = PAGE) -> None:
-        self._gateway = gateway
         self._v1 = gateway._client.v1
         self._page = page
 
@@ -134,17 +133,13 @@ class Listing:
             asked["starting_after"] = answer.data[-1].id
 
     def _ask(self, call: Callable[..., Any], *words: Any, **named: Any) -> Any:
-        self._gateway._outside_transaction()
-        for pause in (*PAUSES, None):
-            try:
-                return call(*words, **named)
-            except stripe.RateLimitError as error:
-                if pause is None:
-                    raise _translated(error) from error
-                time.sleep(pause)
-            except stripe.StripeError as error:
-                raise _translated(error) from error
-        raise AssertionError("the last try answers or raises")
+        with asking():
+            for pause in PAUSES:
+                try:
+                    return call(*words, **named)
+                except stripe.RateLimitError:
+                    time.sleep(pause)
+            return call(*words, **named)
 
 
 def _since(moment: datetime) -> dict[str, Any]:
