@@ -3,9 +3,9 @@
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from shop.cart.handles import digest_of, enter, express_cart, lock, new_handle
+from shop.cart.handles import enter_or_open, express_cart, lock
 from shop.cart.lines import MAX_LINES, empty_cart, source_key
-from shop.cart.models import Cart, CartLine
+from shop.cart.models import CartLine
 from shop.cart.offered import OFFER_TO_ADD, check_quantity, offer
 from shop.catalog.models import Variant
 from shop.db import add_up, now
@@ -50,13 +50,7 @@ def add_by_handle(
     A handle that opens no cart gets a new cart with a new handle. Three statements, or four.
     """
     check_quantity(quantity, limit)
-    cart_id = enter(session, handle, country)
-    if cart_id is None or handle is None:
-        handle = new_handle()
-        cart = Cart(handle_digest=digest_of(handle), country=country)
-        session.add(cart)
-        session.flush()
-        cart_id = cart.id
+    cart_id, handle = enter_or_open(session, handle, country)
     _put_in(session, cart_id, variant_id, quantity, limit, article_id, article_title, placement)
     return cart_id, handle
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from shop.cart.handles import digest_of, enter, new_handle
+from shop.cart.handles import enter_or_open
 from shop.cart.lines import MAX_LINES, source_key
-from shop.cart.models import Cart, CartLine
+from shop.cart.models import CartLine
 from shop.cart.offered import can_be_bought
 from shop.catalog.models import Product, Variant
 from shop.db import add_up, now
@@ -74,13 +74,7 @@ def fill_again(
     What the cart holds of them already counts, so doing it twice equals doing it once. A handle that opens no cart gets a
     new cart with a new handle, which goes to `country`. Nothing is reserved: that happens at checkout. Never commits.
     """
-    cart_id = enter(session, handle, None)
-    if cart_id is None or handle is None:
-        handle = new_handle()
-        cart = Cart(handle_digest=digest_of(handle), country=country)
-        session.add(cart)
-        session.flush()
-        cart_id = cart.id
+    cart_id, handle = enter_or_open(session, handle, None, country_if_new=country)
     offers = _offers(session, wanted, currency)
     held: dict[str, int] = {}
     in_cart: dict[int, int] = {}

@@ -47,6 +47,23 @@ def express_cart(session: Session, key: str, handle: str) -> int:
     return session.scalars(select(Cart.id).where(Cart.express_key == digest_of(key))).one()
 
 
+def enter_or_open(
+    session: Session, handle: str | None, country: str | None, *, country_if_new: str | None = None
+) -> tuple[int, str]:
+    """As `enter`; a handle that opens no cart gets a new one with a new handle. Returns the cart's id and its handle.
+
+    `country` is remembered by either cart, `country_if_new` by a new one alone.
+    """
+    cart_id = enter(session, handle, country)
+    if cart_id is not None and handle is not None:
+        return cart_id, handle
+    handle = new_handle()
+    cart = Cart(handle_digest=digest_of(handle), country=country or country_if_new)
+    session.add(cart)
+    session.flush()
+    return cart.id, handle
+
+
 def is_express(session: Session, cart_id: int) -> bool:
     """Whether the cart was made by a press of "Buy now"."""
     return session.scalar(select(Cart.express_key).where(Cart.id == cart_id)) is not None
