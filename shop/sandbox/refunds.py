@@ -66,20 +66,20 @@ def update(tx: Transaction, key: str, params: Body) -> Body:
 
 def cancel(tx: Transaction, key: str) -> Body:
     """Takes back a refund that waits for the buyer. Raises Refusal for any other: those are on their way."""
-    refund = tx.get(KIND, key, "refund")
-    if refund["status"] != "requires_action":
-        message = f"Refund {key} has a status of {refund['status']}: only one that requires action can be canceled."
-        raise Refusal(message, param="refund", executed=True)
-    return _reverse(tx, refund, "canceled", "merchant_request")
+    return _reverse(tx, _waiting_for_its_buyer(tx, key, "be canceled"), "canceled", "merchant_request")
 
 
 def expire(tx: Transaction, key: str) -> Body:
     """Stripe's test helper: the buyer has not said in time where the money should go."""
+    return _reverse(tx, _waiting_for_its_buyer(tx, key, "expire"), "failed", "unknown")
+
+
+def _waiting_for_its_buyer(tx: Transaction, key: str, verb: str) -> Body:
     refund = tx.get(KIND, key, "refund")
     if refund["status"] != "requires_action":
-        message = f"Refund {key} has a status of {refund['status']}: only one that requires action can expire."
+        message = f"Refund {key} has a status of {refund['status']}: only one that requires action can {verb}."
         raise Refusal(message, param="refund", executed=True)
-    return _reverse(tx, refund, "failed", "unknown")
+    return refund
 
 
 def settle(tx: Transaction, key: str, *, ok: bool, reason: str = "expired_or_canceled_card") -> Body:
