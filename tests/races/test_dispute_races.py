@@ -13,7 +13,6 @@ from shop.checkout import attention, disputes
 from shop.checkout.attention import backorder, give_back_unmatched
 from shop.checkout.closing import look_at_payment
 from shop.checkout.disputes import settle_dispute
-from shop.checkout.release import release_stock
 from shop.checkout.ship import ship
 from shop.errors import InvalidChange
 from shop.mail.models import OutboxMessage
@@ -24,7 +23,7 @@ from shop.payments.told import read_dispute
 from tests.builders import a_cart, a_variant, shipping_to
 from tests.conftest import Shop
 from tests.support.racing import met_after, together, without_row_locks
-from tests.support.refunding import STAFF, a_paid_order, holds
+from tests.support.refunding import STAFF, a_paid_order, an_owed_order, holds
 from tests.support.staff import an_account, trail
 
 
@@ -50,23 +49,6 @@ def steps(shop: Shop, order: OrderView, what: str) -> int:
 def count(shop: Shop, *conditions: Any) -> int:
     with shop.database.reading() as session:
         return session.scalar(select(func.count()).where(*conditions)) or 0
-
-
-def an_owed_order(shop: Shop) -> OrderView:
-    """Paid for two shirts of which one is left."""
-    shop.stripe.hold_deliveries()
-    with shop.database.transaction() as session:
-        shipping_to(session, "SG")
-        shirt = a_variant(session, stock=3)
-        cart_id = a_cart(session, (shirt, 2))[0]
-    order_id = shop.place(cart_id).order_id
-    shop.stripe.pay(shop.session_of(order_id))
-    with shop.database.transaction() as session:
-        release_stock(session, session.get_one(Order, order_id))
-        stock.adjust(session, shirt.id, -2, "sold over the counter", STAFF)
-    look_at_payment(shop.database, shop.gateway, order_id)
-    assert shop.order(order_id).stock_state == "owed"
-    return shop.order(order_id)
 
 
 def a_wrong_payment(shop: Shop) -> OrderView:

@@ -13,7 +13,6 @@ from shop.checkout.attention import backorder, deal_with, give_back_unmatched
 from shop.checkout.closing import look_at_payment
 from shop.checkout.disputes import settle_dispute
 from shop.checkout.refunding import finish_refunds
-from shop.checkout.release import release_stock
 from shop.checkout.ship import ship
 from shop.db import now
 from shop.errors import InvalidChange, NotFound, PaymentRefused, PaymentUnavailable
@@ -26,7 +25,18 @@ from tests.builders import a_cart, a_variant, shipping_to
 from tests.conftest import Shop
 from tests.support.books import money_held
 from tests.support.invariants import disagreements
-from tests.support.refunding import STAFF, dashboard, give_back, hear, holds, mails, sums, time_passes, told_of
+from tests.support.refunding import (
+    STAFF,
+    an_owed_order,
+    dashboard,
+    give_back,
+    hear,
+    holds,
+    mails,
+    sums,
+    time_passes,
+    told_of,
+)
 from tests.support.staff import trail
 
 TOTAL = 2 * 3900 + 500
@@ -39,19 +49,6 @@ def placed(shop: Shop) -> int:
         shipping_to(session, "SG")
         cart_id = a_cart(session, (a_variant(session, stock=3), 2))[0]
     return shop.place(cart_id).order_id
-
-
-def paid_for_what_is_gone(shop: Shop) -> OrderView:
-    """One shirt is left of the two that this order paid for after it had been given up."""
-    order_id = placed(shop)
-    shop.stripe.pay(shop.session_of(order_id))
-    with shop.database.transaction() as session:
-        release_stock(session, session.get_one(Order, order_id))
-        stock.adjust(session, the_shirt(session), -2, "sold over the counter", STAFF)
-    look_at_payment(shop.database, shop.gateway, order_id)
-    order = shop.order(order_id)
-    assert (order.status, order.stock_state) == ("attention", "owed")
-    return order
 
 
 def paid_otherwise(shop: Shop, **wanted: Any) -> OrderView:
@@ -109,7 +106,7 @@ def agrees_with_stripe(shop: Shop) -> None:
 
 
 def test_goods_that_are_gone_are_never_below_zero_and_nothing_leaves_before_staff_have_decided(shop: Shop) -> None:
-    order = paid_for_what_is_gone(shop)
+    order = an_owed_order(shop)
     assert shelf(shop) == (1, 0)
     with pytest.raises(InvalidChange, match="needs a look first"):
         parcel(shop, order)
@@ -117,7 +114,7 @@ def test_goods_that_are_gone_are_never_below_zero_and_nothing_leaves_before_staf
 
 
 def test_a_backordered_order_waits_for_its_goods_and_its_buyer_is_told_once(shop: Shop) -> None:
-    order = paid_for_what_is_gone(shop)
+    order = an_owed_order(shop)
     for _ in range(2):
         backorder(shop.database, order.number, actor=STAFF)
     known = shop.order(order.id)
@@ -133,7 +130,7 @@ def test_a_backordered_order_waits_for_its_goods_and_its_buyer_is_told_once(shop
 
 
 def test_a_backordered_order_does_not_ship_before_its_goods_have_come(shop: Shop) -> None:
-    order = paid_for_what_is_gone(shop)
+    order = an_owed_order(shop)
     backorder(shop.database, order.number, actor=STAFF)
     with pytest.raises(InvalidChange, match=r"waits for its goods: Only 1 of Shirt is left\."):
         parcel(shop, order)
@@ -147,7 +144,7 @@ def test_a_backordered_order_does_not_ship_before_its_goods_have_come(shop: Shop
 
 
 def test_goods_that_are_there_again_are_taken_at_once_and_nobody_is_told_to_wait(shop: Shop) -> None:
-    order = paid_for_what_is_gone(shop)
+    order = an_owed_order(shop)
     receive(shop, 1)
     for _ in range(2):
         backorder(shop.database, order.number, actor=STAFF)
@@ -158,7 +155,7 @@ def test_goods_that_are_there_again_are_taken_at_once_and_nobody_is_told_to_wait
 
 
 def test_pieces_that_were_refunded_meanwhile_are_not_taken_from_the_shelf(shop: Shop) -> None:
-    order = paid_for_what_is_gone(shop)
+    order = an_owed_order(shop)
     backorder(shop.database, order.number, actor=STAFF)
     give_back(shop, order, 1)
     parcel(shop, order)
@@ -168,7 +165,7 @@ def test_pieces_that_were_refunded_meanwhile_are_not_taken_from_the_shelf(shop: 
 
 
 def test_refunding_all_of_what_is_gone_leaves_nothing_to_look_at(shop: Shop) -> None:
-    order = paid_for_what_is_gone(shop)
+    order = an_owed_order(shop)
     give_back(shop, order, 1, shipping=True)
     assert shop.order(order.id).status == "attention"
     give_back(shop, order, 1)
@@ -182,7 +179,7 @@ def test_refunding_all_of_what_is_gone_leaves_nothing_to_look_at(shop: Shop) -> 
 
 
 def test_a_refund_in_the_dashboard_settles_it_as_well_when_its_event_comes(shop: Shop) -> None:
-    order = paid_for_what_is_gone(shop)
+    order = an_owed_order(shop)
     dashboard(shop).v1.refunds.create(params={"payment_intent": order.payment_intent or ""})
     for _ in range(2):
         hear(shop, *told_of(shop))
@@ -191,7 +188,7 @@ def test_a_refund_in_the_dashboard_settles_it_as_well_when_its_event_comes(shop:
 
 
 def test_backordering_leaves_other_reasons_to_look_standing(shop: Shop) -> None:
-    order = paid_for_what_is_gone(shop)
+    order = an_owed_order(shop)
     give_back(shop, order, amount_minor=100)
     shop.stripe.settle_refund(shop.stripe.refunds()[0]["id"], ok=False)
     hear(shop, *told_of(shop))
@@ -227,7 +224,7 @@ def test_an_unpaid_order_cannot_be_backordered(shop: Shop) -> None:
 
 
 def test_whoever_deals_with_an_order_says_what_came_of_it(shop: Shop) -> None:
-    order = paid_for_what_is_gone(shop)
+    order = an_owed_order(shop)
     with pytest.raises(InvalidChange, match="Say what came of it"):
         deal_with(shop.database, order.number, note=" ", actor=STAFF)
     for _ in range(2):
@@ -362,7 +359,7 @@ def test_a_wrong_payment_that_the_bank_has_taken_back_for_good_cancels_the_order
 
 
 def test_a_payment_that_is_what_the_order_costs_is_not_given_back_this_way(shop: Shop) -> None:
-    order = paid_for_what_is_gone(shop)
+    order = an_owed_order(shop)
     with pytest.raises(InvalidChange, match="is what it costs"):
         given_back(shop, order)
     assert shop.stripe.refunds() == []

@@ -7,17 +7,13 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from shop.catalog import stock
 from shop.catalog.models import Variant
-from shop.checkout.closing import look_at_payment
 from shop.checkout.refunding import quote, refund
-from shop.checkout.release import release_stock
 from shop.config import Settings
 from shop.db import Database
 from shop.errors import InvalidChange, NotFound
 from shop.mail.models import OutboxMessage
 from shop.money import Money
-from shop.orders.models import Order
 from shop.orders.reading import OrderView
 from shop.payments.models import Refund
 from shop.payments.refunds import Refundable, refundable
@@ -27,6 +23,7 @@ from tests.conftest import Shop, running_shop
 from tests.support.refunding import (
     STAFF,
     a_paid_order,
+    an_owed_order,
     give_back,
     holds,
     mails,
@@ -297,20 +294,9 @@ def test_the_buyer_is_told_once_with_the_amount(shop: Shop) -> None:
 
 def test_pieces_that_were_never_taken_from_the_shelf_are_not_put_back_on_it(shop: Shop) -> None:
     """Paid for after they had been given up and sold to somebody else."""
-    shop.stripe.hold_deliveries()
-    with shop.database.transaction() as session:
-        shipping_to(session, "SG")
-        shirt = a_variant(session, stock=3)
-        cart_id = a_cart(session, (shirt, 2))[0]
-    order_id = shop.place(cart_id).order_id
-    shop.stripe.pay(shop.session_of(order_id))
-    with shop.database.transaction() as session:
-        release_stock(session, session.get_one(Order, order_id))
-        stock.adjust(session, shirt.id, -2, "sold over the counter", STAFF)
-    look_at_payment(shop.database, shop.gateway, order_id)
-    assert shop.order(order_id).stock_state == "owed"
-    give_back(shop, shop.order(order_id), 1, restock=True)
-    assert sums(shop, shop.order(order_id)) == (3900, 0)
+    order = an_owed_order(shop)
+    give_back(shop, order, 1, restock=True)
+    assert sums(shop, shop.order(order.id)) == (3900, 0)
     assert on_the_shelf(shop) == 1
     holds(shop)
 

@@ -7,13 +7,16 @@ import stripe
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from shop.catalog import stock
 from shop.checkout.closing import look_at_payment
 from shop.checkout.given_back import settle_refund
 from shop.checkout.refunding import refund
+from shop.checkout.release import release_stock
 from shop.checkout.settle import Settled
 from shop.db import now
 from shop.fulfilment.models import ShippingRate
 from shop.mail.models import OutboxMessage
+from shop.orders.models import Order
 from shop.orders.reading import OrderView
 from shop.payments.models import Refund
 from shop.payments.refunds import RefundView, refunds_of
@@ -50,6 +53,24 @@ def a_paid_order(
     look_at_payment(shop.database, shop.gateway, order_id)
     order = shop.order(order_id)
     assert order.status == "paid"
+    return order
+
+
+def an_owed_order(shop: Shop) -> OrderView:
+    """Paid for two shirts that had been given up by then, of which one is left."""
+    shop.stripe.hold_deliveries()
+    with shop.database.transaction() as session:
+        shipping_to(session, "SG")
+        shirt = a_variant(session, stock=3)
+        cart_id = a_cart(session, (shirt, 2))[0]
+    order_id = shop.place(cart_id).order_id
+    shop.stripe.pay(shop.session_of(order_id))
+    with shop.database.transaction() as session:
+        release_stock(session, session.get_one(Order, order_id))
+        stock.adjust(session, shirt.id, -2, "sold over the counter", STAFF)
+    look_at_payment(shop.database, shop.gateway, order_id)
+    order = shop.order(order_id)
+    assert (order.status, order.stock_state) == ("attention", "owed")
     return order
 
 
