@@ -4,8 +4,8 @@ Lock order: whoever touches several variants does so by ascending variant id, al
 variants wait for each other instead of deadlocking.
 """
 
-from collections.abc import Mapping
-from typing import cast
+from collections.abc import Iterable, Mapping
+from typing import TypeVar, cast
 
 from sqlalchemy import Table, bindparam, insert, select, update
 from sqlalchemy.orm import Session
@@ -14,6 +14,8 @@ from shop.catalog.models import CatalogueClock, Product, StockMovement, Variant
 from shop.db import changed_rows, insert_once
 from shop.errors import InvalidChange, NotFound, OutOfStock
 from shop.prepared import Prepared
+
+_Key = TypeVar("_Key")
 
 MOST_ON_HAND = 100_000_000
 
@@ -24,6 +26,15 @@ _RESERVED = (
     .where(_VARIANTS.c.id == bindparam("variant"), _VARIANTS.c.on_hand - _VARIANTS.c.reserved >= bindparam("pieces"))
     .values(reserved=_VARIANTS.c.reserved + bindparam("pieces"))
 )
+
+
+def summed(pairs: Iterable[tuple[_Key | None, int]]) -> dict[_Key, int]:
+    """Pieces by variant, or by whatever names them; what names nothing any more, or has no pieces, is left out."""
+    pieces: dict[_Key, int] = {}
+    for key, quantity in pairs:
+        if key is not None and quantity:
+            pieces[key] = pieces.get(key, 0) + quantity
+    return pieces
 
 
 def reserve(session: Session, pieces: Mapping[int, int]) -> None:

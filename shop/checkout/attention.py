@@ -3,10 +3,11 @@
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from shop.checkout.owed import GONE, is_given_back, let_go, still_here, take_owed, tell_buyer
+from shop.checkout.owed import is_given_back, let_go, still_here, take_owed, tell_buyer
 from shop.checkout.refund_plan import Plan, written
 from shop.checkout.refund_row import key_of, store
 from shop.checkout.refunding import ask
+from shop.checkout.settle import GONE
 from shop.db import Database
 from shop.errors import InvalidChange, OutOfStock, PaymentRefused
 from shop.mail.languages import gettext_noop

@@ -135,7 +135,7 @@ def begin(
     expires_at = (now() + timedelta(minutes=settings.shop_session_minutes)).replace(microsecond=0)
     begun = _store_attempt(connection, order, session_params(settings, order, cart, rates, expires_at), expires_at)
     # Last, so that others who want the same goods wait for no more than this statement and the commit.
-    stock.reserve(session, _pieces(cart))
+    stock.reserve(session, stock.summed((line.variant_id, line.quantity) for line in cart.lines))
     return begun
 
 
@@ -146,13 +146,6 @@ def _known(connection: Connection, row: Any, digest: str) -> Begun:
     params = connection.execute(_PARAMS, {"attempt": row.attempt_id}).scalar_one() if not row.session_url else {}
     known = (row.attempt_id, row.idempotency_key, params)
     return Begun(row.order_id, row.access_token, *known, payment_url=row.session_url)
-
-
-def _pieces(cart: CartView) -> dict[int, int]:
-    pieces: dict[int, int] = {}
-    for line in cart.lines:
-        pieces[line.variant_id] = pieces.get(line.variant_id, 0) + line.quantity
-    return pieces
 
 
 def _check(cart: CartView) -> None:

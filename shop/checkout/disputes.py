@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from shop.checkout.alerts import alert
 from shop.checkout.refund_plan import written
-from shop.checkout.settle import Settled
+from shop.checkout.settle import WAITS, Settled
 from shop.db import insert_once
 from shop.money import Money
 from shop.orders.facts import note_money, tell
@@ -52,7 +52,7 @@ def settle_dispute(session: Session, told: DisputeTold, source: str, at: datetim
         return Settled(None, changed=False, reason="not a payment of a checkout")
     order = lock_where(session, Order.payment_intent == told.payment_intent)
     if order is None:
-        return Settled(None, changed=False, reason="waits for its payment")
+        return Settled(None, changed=False, reason=WAITS)
     new = insert_once(session, Dispute, _opening(order, told, at))
     row = session.scalars(
         select(Dispute).where(Dispute.stripe_id == told.id).execution_options(populate_existing=True)

@@ -8,8 +8,8 @@ from sqlalchemy.orm import Session
 
 from shop.checkout.alerts import raise_flag
 from shop.checkout.disputes import settle_dispute
-from shop.checkout.given_back import WAITS, compare_charge, settle_refund
-from shop.checkout.settle import Settled, settle
+from shop.checkout.given_back import compare_charge, settle_refund
+from shop.checkout.settle import WAITS, Settled, settle
 from shop.db import now
 from shop.orders.locking import lock_where
 from shop.orders.models import Order

@@ -12,9 +12,9 @@ from sqlalchemy.orm import Session
 
 from shop.catalog import stock
 from shop.checkout.alerts import raise_flag
-from shop.checkout.owed import is_given_back, settled_by_refund
+from shop.checkout.owed import is_given_back, settled_by_refund, tell_buyer
 from shop.checkout.refund_plan import written
-from shop.checkout.settle import Settled
+from shop.checkout.settle import WAITS, Settled
 from shop.db import now
 from shop.mail.languages import gettext_noop
 from shop.mail.outbox import post
@@ -30,7 +30,6 @@ log = structlog.get_logger(__name__)
 
 # How far a refund has come. What is told later and ranks lower is old news; a bank may still send back what had arrived.
 RANKS = {"creating": 0, "refused": 0, "pending": 1, "requires_action": 1, "succeeded": 2, "failed": 3, "canceled": 3}
-WAITS = "waits for its payment"
 NEEDS_BUYER = gettext_noop(
     "Your money cannot go back the way it came. Stripe has sent you an e-mail: please tell them there where to send it."
 )
@@ -101,15 +100,14 @@ def recount(session: Session, order: Order) -> None:
     done = by_status["succeeded"] if order.paid_at is not None else 0
     under_way = sum(by_status[status] for status in UNDER_WAY)
     note_money(order, refunded=done, pending=min(under_way, order.paid_minor - done))
-    pieces: Counter[int] = Counter()
-    for line_id, quantity in session.execute(
+    rows = session.execute(
         select(RefundLine.order_line_id, RefundLine.quantity)
         .join(Refund, Refund.id == RefundLine.refund_id)
         .where(Refund.order_id == order.id, Refund.status.not_in(NOTHING))
-    ):
-        pieces[line_id] += quantity
+    )
+    pieces = stock.summed((line_id, quantity) for line_id, quantity in rows)
     for line in session.scalars(select(OrderLine).where(OrderLine.order_id == order.id)):
-        line.refunded_quantity = pieces[line.id]
+        line.refunded_quantity = pieces.get(line.id, 0)
     session.flush()
 
 
@@ -202,14 +200,12 @@ def _restock(session: Session, order: Order, row: Refund) -> None:
     """Once, when Stripe has taken the refund; the goods are here again, whatever becomes of the money."""
     if not row.restock:
         return
-    pieces: Counter[int] = Counter()
-    for variant_id, quantity in session.execute(
+    rows = session.execute(
         select(OrderLine.variant_id, RefundLine.quantity)
         .join(RefundLine, RefundLine.order_line_id == OrderLine.id)
         .where(RefundLine.refund_id == row.id)
-    ):
-        if variant_id is not None:
-            pieces[variant_id] += quantity
+    )
+    pieces = stock.summed((variant_id, quantity) for variant_id, quantity in rows)
     stock.restock(session, pieces, f"refund-{row.id}", reason=f"returned from order {order.number}", actor=row.actor)
 
 
@@ -233,5 +229,4 @@ def _tell(session: Session, order: Order, row: Refund, source: str) -> None:
         key = f"refunded:{order.number}:{row.id}"
         post(session, "refunded", order.email, key, order_id=order.id, context={"amount_minor": row.amount_minor})
     if row.status == "requires_action":
-        key = f"refund_needs_you:{order.number}:{row.id}"
-        post(session, "order_needs_you", order.email, key, order_id=order.id, context={"reason": NEEDS_BUYER})
+        tell_buyer(session, order, f"refund-{row.id}", NEEDS_BUYER)

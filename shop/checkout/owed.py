@@ -8,14 +8,13 @@ from sqlalchemy.orm import Session
 from shop.catalog import stock
 from shop.catalog.models import StockMovement
 from shop.checkout.release import owed_pieces, pieces_of, release_stock
+from shop.checkout.settle import GONE
 from shop.mail.languages import gettext_noop
 from shop.mail.outbox import post
 from shop.orders.facts import dealt_with, record, tell
 from shop.orders.models import Order
 from shop.payments.models import Dispute, Refund
 
-# How the reason begins that `settle` gives for an order whose goods somebody else had by the time that it was paid.
-GONE = "paid for what is gone"
 # Refunds that Stripe has taken, and that have not come to nothing.
 TAKEN = ("pending", "requires_action", "succeeded")
 GIVEN_BACK = gettext_noop(

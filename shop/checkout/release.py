@@ -48,9 +48,5 @@ def owed_pieces(session: Session, order: Order) -> dict[int, int]:
 
 
 def _pieces(session: Session, order: Order, counted: ColumnElement[int]) -> dict[int, int]:
-    pieces: dict[int, int] = {}
     rows = session.execute(select(OrderLine.variant_id, counted).where(OrderLine.order_id == order.id))
-    for variant_id, quantity in rows:
-        if variant_id is not None and quantity:
-            pieces[variant_id] = pieces.get(variant_id, 0) + quantity
-    return pieces
+    return stock.summed((variant_id, quantity) for variant_id, quantity in rows)

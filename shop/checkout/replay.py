@@ -15,7 +15,8 @@ from sqlalchemy.orm import Session
 
 from shop.checkout.disputes import settle_dispute
 from shop.checkout.events import CHARGES, DISPUTES, HANDLED, SESSIONS, UNHANDLED, apply_money, apply_session
-from shop.checkout.given_back import WAITS, settle_refund
+from shop.checkout.given_back import settle_refund
+from shop.checkout.settle import WAITS
 from shop.db import Database, now
 from shop.errors import NotFound, PaymentRefused, PaymentUnavailable
 from shop.orders.models import Order

@@ -23,6 +23,11 @@ from shop.orders.models import Order, OrderLine
 from shop.payments.models import PaymentAttempt
 from shop.payments.told import CheckoutSession
 
+# How the reason begins for an order whose goods somebody else had by the time that it was paid.
+GONE = "paid for what is gone"
+# Said of money whose payment no order knows yet; the caller keeps the event that told of it.
+WAITS = "waits for its payment"
+
 
 @dataclass(frozen=True, slots=True)
 class Settled:
@@ -221,17 +226,14 @@ def _hand_over_stock(session: Session, found: _Locked) -> str:
     they are not, the sentence for staff is returned.
     """
     order = found.order
-    pieces: dict[int, int] = {}
-    for line in found.lines:
-        if line.variant_id is not None:
-            pieces[line.variant_id] = pieces.get(line.variant_id, 0) + line.quantity
+    pieces = stock.summed((line.variant_id, line.quantity) for line in found.lines)
     if order.stock_state == "released":
         try:
             with session.begin_nested():
                 stock.reserve(session, pieces)
         except OutOfStock as refusal:
             order.stock_state = "owed"
-            return f"paid for what is gone: {refusal}"
+            return f"{GONE}: {refusal}"
         order.stock_state = "reserved"
     if order.stock_state == "reserved":
         stock.sell(session, pieces, order.number)
@@ -242,12 +244,12 @@ def _hand_over_stock(session: Session, found: _Locked) -> str:
 def _take_from_cart(session: Session, found: _Locked) -> None:
     if found.order.cart_id is None:
         return
-    pieces: dict[str, int] = {}
-    for line in found.lines:
-        if line.variant_id is not None:
-            key = source_key(line.variant_id, line.article_id)
-            pieces[key] = pieces.get(key, 0) + line.quantity
-    take_out(session, found.order.cart_id, pieces)
+    bought = (
+        (source_key(line.variant_id, line.article_id), line.quantity)
+        for line in found.lines
+        if line.variant_id is not None
+    )
+    take_out(session, found.order.cart_id, stock.summed(bought))
 
 
 def _note_buyer(order: Order, told: CheckoutSession) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from shop.catalog.stock import summed
 from shop.orders.models import Order, OrderLine
 
 
@@ -29,8 +30,4 @@ def held_by(session: Session, cart_id: int) -> Held | None:
     ).all()
     if not rows:
         return None
-    pieces: dict[int, int] = {}
-    for _, variant_id, quantity in rows:
-        if variant_id is not None:
-            pieces[variant_id] = pieces.get(variant_id, 0) + quantity
-    return Held(rows[0][0], pieces)
+    return Held(rows[0][0], summed((variant_id, quantity) for _, variant_id, quantity in rows))

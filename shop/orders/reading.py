@@ -15,6 +15,7 @@ from shop.money import Money
 from shop.orders.facts import LABELS
 from shop.orders.models import Order, OrderLine
 
+# As `OrderView.is_to_ship`, but for those of which all is on its way back; they are few, and leave the list when it is there.
 TO_SHIP = (Order.status == "paid") | ((Order.status == "partly_refunded") & Order.shipped_at.is_(None))
 
 
@@ -122,6 +123,12 @@ class OrderView:
     def can_be_ordered_again(self) -> bool:
         """Whether it has ended without being paid, and no payment for it can arrive any more."""
         return self.status in {"payment_failed", "expired", "cancelled"}
+
+    @property
+    def is_to_ship(self) -> bool:
+        """Whether its goods may leave; not while all that was paid for them is on its way back."""
+        going_back = self.refunded + self.refund_pending == self.paid
+        return self.status in {"paid", "partly_refunded"} and self.shipped_at is None and not going_back
 
     @property
     def version(self) -> str:

@@ -11,9 +11,9 @@ from sqlalchemy import func, select
 from shop.catalog import stock
 from shop.catalog.models import Variant
 from shop.checkout.attention import deal_with
-from shop.checkout.given_back import WAITS, compare_charge, settle_refund
+from shop.checkout.given_back import compare_charge, settle_refund
 from shop.checkout.refunding import finish_refunds
-from shop.checkout.settle import Settled
+from shop.checkout.settle import WAITS, Settled
 from shop.checkout.ship import ship
 from shop.errors import InvalidChange
 from shop.mail.models import OutboxMessage

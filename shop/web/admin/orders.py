@@ -98,7 +98,7 @@ def ship_order(number: str) -> Response | tuple[str, int]:
     except InvalidChange as refused:
         put(form, refused)
         found = find_order(number)
-        return order_page(found, form), 422 if _is_to_ship(found) else 409
+        return order_page(found, form), 422 if found.is_to_ship else 409
     flash("Marked as shipped; the buyer gets a mail.", "good")
     return redirect(url_for("admin.order", number=found.number), 303)
 
@@ -128,12 +128,6 @@ def _is_page(form: ShipForm) -> bool:
     return fine
 
 
-def _is_to_ship(found: OrderView) -> bool:
-    """Whether its goods may leave; not while all that was paid for them is on its way back."""
-    going_back = found.refunded + found.refund_pending == found.paid
-    return found.status in {"paid", "partly_refunded"} and found.shipped_at is None and not going_back
-
-
 def order_page(found: OrderView, form: ShipForm | None = None, deal: DealForm | None = None) -> str:
     """The order's page, with the forms as they were sent where they were refused."""
     session = reading()
@@ -150,7 +144,7 @@ def order_page(found: OrderView, form: ShipForm | None = None, deal: DealForm | 
         disputes=disputes_of(session, found.id) if sees_money else (),
         left=refundable(session, found) if sees_money else None,
         dashboard=_dashboard(found),
-        can_ship=may("orders.ship") and _is_to_ship(found),
+        can_ship=may("orders.ship") and found.is_to_ship,
     )
 
 
