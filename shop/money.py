@@ -80,6 +80,11 @@ def decimal_text(minor: int, currency: str) -> str:
     return f"{Decimal(minor).scaleb(-places):.{places}f}"
 
 
+def spoken(minor: int, currency: str) -> str:
+    """ "SGD 39.00": for sentences to staff and for timelines, where no reader's language is known."""
+    return f"{currency.upper()} {decimal_text(minor, currency)}"
+
+
 def parse_amount(text: str, currency: str) -> int:
     """The minor units meant by what somebody typed ("39", "39.00", "1,250.5"), or ValueError with a sentence.
 

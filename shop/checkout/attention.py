@@ -4,14 +4,14 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from shop.checkout.owed import is_given_back, let_go, still_here, take_owed, tell_buyer
-from shop.checkout.refund_plan import Plan, written
+from shop.checkout.refund_plan import Plan
 from shop.checkout.refund_row import key_of, store
 from shop.checkout.refunding import ask
 from shop.checkout.settle import GONE
 from shop.db import Database
 from shop.errors import InvalidChange, OutOfStock, PaymentRefused
 from shop.mail.languages import gettext_noop
-from shop.money import Money
+from shop.money import spoken
 from shop.orders.facts import dealt_with
 from shop.orders.locking import lock_by_number
 from shop.orders.models import Order
@@ -39,7 +39,7 @@ def deal_with(database: Database, number: str, *, note: str, actor: str) -> None
             return
         here = still_here(session, order)
         if here > 0:
-            amount = written(Money(here, order.unmatched_currency or order.currency))
+            amount = spoken(here, order.unmatched_currency or order.currency)
             raise InvalidChange("note", f"{amount} are here that this order does not cost. Give them back first.")
         said = order.attention
         dealt_with(session, order, actor, note)

@@ -13,7 +13,6 @@ from sqlalchemy.orm import Session
 from shop.checkout.settle import Settled
 from shop.db import Database, now
 from shop.errors import ShopError
-from shop.money import decimal_text
 from shop.payments.discrepancies import Found
 from shop.payments.gateway import Gateway
 from shop.payments.listing import Listing
@@ -80,8 +79,3 @@ def own_address(session: Session) -> str:
 def address_of(url: str) -> str:
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}" if parts.netloc else ""
-
-
-def spoken(minor: int, currency: str) -> str:
-    """An amount as a sentence for staff has it: SGD 44.00."""
-    return f"{currency.upper()} {decimal_text(minor, currency)}"

@@ -10,14 +10,16 @@ from dataclasses import dataclass, replace
 from sqlalchemy import case, func, or_, select
 from sqlalchemy.orm import Session
 
-from shop.checkout.books import Books, Compared, added, spoken
+from shop.checkout.books import Books, Compared, added
 from shop.checkout.missed import look_at
 from shop.checkout.returned import SKEW, compare_disputes, compare_refunds
 from shop.errors import PaymentRefused
+from shop.money import spoken
 from shop.orders.models import Order
 from shop.payments.discrepancies import Found
 from shop.payments.listing import ChargeTold
 from shop.payments.models import Dispute, PaymentAttempt, Refund
+from shop.payments.refunds import TAKEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,7 @@ def _orders(session: Session, page: Sequence[ChargeTold]) -> list[_Paid]:
     )
     orders = [_Paid(*row) for row in rows]
     ids = [order.id for order in orders]
-    counted = Refund.stripe_id.is_not(None) & Refund.status.in_(("pending", "requires_action", "succeeded"))
+    counted = Refund.status.in_(TAKEN)
     sums: Mapping[int, tuple[int, int]] = {
         order_id: (given_back, asking)
         for order_id, given_back, asking in session.execute(

@@ -12,11 +12,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from shop.checkout.alerts import alert
-from shop.checkout.refund_plan import written
 from shop.checkout.settle import WAITS, Settled
 from shop.db import insert_once
-from shop.money import Money
-from shop.orders.facts import note_money, tell
+from shop.money import spoken
+from shop.orders.facts import note_money, tell_of_money
 from shop.orders.locking import lock_where
 from shop.orders.models import Order
 from shop.payments.disputes import CLOSED, RANKS, UNKNOWN_RANK
@@ -122,17 +121,13 @@ def _tell_step(session: Session, order: Order, row: Dispute, source: str) -> Non
         due = f" by {format_date(row.evidence_due_at, format='long', locale='en')}"
     why = row.reason.replace("_", " ") or "no reason given"
     _tell(session, order, step, source, row.amount_minor, row, f", {why}{due and ', answer' + due}")
-    amount = written(Money(row.amount_minor, row.currency))
+    amount = spoken(row.amount_minor, row.currency)
     alert(session, order, sentence.format(what=f"{amount} ({why}, {row.stripe_id})", due=due), kind="staff_dispute")
 
 
 def _tell(session: Session, order: Order, step: str, source: str, minor: int, row: Dispute, more: str = "") -> None:
-    """A line of the timeline. Its amount is in the order's currency; another one is written out."""
-    if row.currency == order.currency:
-        tell(session, order, step, source, amount_minor=minor, note=f"{row.stripe_id}{more}")
-    else:
-        amount = written(Money(minor, row.currency))
-        tell(session, order, step, source, note=f"{amount}, {row.stripe_id}{more}")
+    """A line of the timeline about a dispute."""
+    tell_of_money(session, order, step, source, minor, row.currency, f"{row.stripe_id}{more}")
 
 
 def _recount(session: Session, order: Order) -> None:

@@ -13,17 +13,16 @@ from sqlalchemy.orm import Session
 from shop.catalog import stock
 from shop.checkout.alerts import raise_flag
 from shop.checkout.owed import is_given_back, settled_by_refund, tell_buyer
-from shop.checkout.refund_plan import written
 from shop.checkout.settle import WAITS, Settled
 from shop.db import now
 from shop.mail.languages import gettext_noop
 from shop.mail.outbox import post
-from shop.money import Money
-from shop.orders.facts import note_money, tell
+from shop.money import spoken
+from shop.orders.facts import note_money, tell_of_money
 from shop.orders.locking import lock_where
 from shop.orders.models import Order, OrderLine
 from shop.payments.models import Refund, RefundLine
-from shop.payments.refunds import NOTHING, UNDER_WAY
+from shop.payments.refunds import NOTHING, TAKEN, UNDER_WAY
 from shop.payments.told import ChargeRefunded, RefundTold
 
 log = structlog.get_logger(__name__)
@@ -82,7 +81,7 @@ def refuse(session: Session, refund_id: int, reason: str, *, is_heard: bool) -> 
     recount(session, order)
     _tell(session, order, row, "Stripe")
     if not is_heard and not is_given_back(order):
-        amount = written(Money(row.amount_minor, row.currency))
+        amount = spoken(row.amount_minor, row.currency)
         raise_flag(session, order, f"refund {row.id} of {amount} was refused: nothing was given back", "Stripe")
 
 
@@ -124,9 +123,7 @@ def compare_charge(session: Session, told: ChargeRefunded) -> Settled:
     if order_id is None:
         return Settled(None, changed=False, reason=WAITS)
     known = session.scalar(
-        select(func.sum(Refund.amount_minor)).where(
-            Refund.order_id == order_id, Refund.stripe_id.is_not(None), Refund.status.not_in(NOTHING)
-        )
+        select(func.sum(Refund.amount_minor)).where(Refund.order_id == order_id, Refund.status.in_(TAKEN))
     )
     if int(known or 0) < told.refunded_minor:
         return Settled(None, changed=False, reason="tells of a refund that is not known yet")
@@ -211,18 +208,14 @@ def _restock(session: Session, order: Order, row: Refund) -> None:
 
 def _tell(session: Session, order: Order, row: Refund, source: str) -> None:
     """A line of the timeline, and whoever must know: the buyer that money has arrived, the staff that it has not."""
-    amount = Money(row.amount_minor, row.currency)
     about = row.stripe_id or f"refund {row.id}"
     why = f", {row.failure_reason.replace('_', ' ')}" if row.failure_reason else ""
-    if row.currency == order.currency:
-        tell(session, order, f"refund_{row.status}", source, amount_minor=amount.minor, note=f"{about}{why}")
-    else:
-        tell(session, order, f"refund_{row.status}", source, note=f"{written(amount)}, {about}{why}")
+    what = f"refund_{row.status}"
+    tell_of_money(session, order, what, source, row.amount_minor, row.currency, f"{about}{why}")
     log.info("refund", order=order.number, refund=row.id, status=row.status)
     if row.status == "failed":
-        raise_flag(
-            session, order, f"refund of {written(amount)} failed ({about}{why}): the money is here again", source
-        )
+        amount = spoken(row.amount_minor, row.currency)
+        raise_flag(session, order, f"refund of {amount} failed ({about}{why}): the money is here again", source)
     if not order.email:
         return
     if row.status == "succeeded" and row.currency == order.currency:

@@ -14,9 +14,8 @@ from shop.mail.outbox import post
 from shop.orders.facts import dealt_with, record, tell
 from shop.orders.models import Order
 from shop.payments.models import Dispute, Refund
+from shop.payments.refunds import TAKEN
 
-# Refunds that Stripe has taken, and that have not come to nothing.
-TAKEN = ("pending", "requires_action", "succeeded")
 GIVEN_BACK = gettext_noop(
     "What was paid is not what this order costs. All of it goes back to you, and the order is cancelled."
 )

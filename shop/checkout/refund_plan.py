@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from shop.errors import InvalidChange
-from shop.money import Money, decimal_text
+from shop.money import spoken
 from shop.orders.models import Order, OrderLine
 from shop.payments.refunds import Refundable
 
@@ -69,16 +69,12 @@ def plan(
             raise InvalidChange("amount", "Write how much to give back.")
         of_shipping = min(of_shipping, amount)
         if pieces and amount > sum(worth.values()) + of_shipping:
-            most = Money(sum(worth.values()) + of_shipping, left.total.currency)
-            raise InvalidChange("amount", f"What you chose costs {written(most)}; it cannot be paid back with more.")
+            most = spoken(sum(worth.values()) + of_shipping, left.total.currency)
+            raise InvalidChange("amount", f"What you chose costs {most}; it cannot be paid back with more.")
     if amount > left.total.minor:
-        raise InvalidChange("amount", f"Only {written(left.total)} of this payment is left to give back.")
+        rest = spoken(left.total.minor, left.total.currency)
+        raise InvalidChange("amount", f"Only {rest} of this payment is left to give back.")
     return Plan(amount, of_shipping, _shares(pieces, worth, amount - of_shipping))
-
-
-def written(money: Money) -> str:
-    """ "SGD 39.00": for staff and for the timeline, where no reader's language is known."""
-    return f"{money.currency.upper()} {decimal_text(money.minor, money.currency)}"
 
 
 def _check_pieces(pieces: Mapping[int, int], left: Refundable) -> None:

@@ -9,9 +9,9 @@ from sqlalchemy.orm import Session
 
 from shop.checkout.given_back import recount
 from shop.checkout.owed import away
-from shop.checkout.refund_plan import Plan, written
+from shop.checkout.refund_plan import Plan
 from shop.errors import InvalidChange
-from shop.money import Money
+from shop.money import spoken
 from shop.orders.facts import tell
 from shop.orders.models import Order, OrderLine
 from shop.payments.models import Refund, RefundLine
@@ -70,7 +70,7 @@ def store(
         actor,
         "order.refund",
         f"order {order.number}",
-        {"refund": (None, written(Money(wanted.amount_minor, currency))), "restock": (None, returns)},
+        {"refund": (None, spoken(wanted.amount_minor, currency)), "restock": (None, returns)},
     )
     return row
 

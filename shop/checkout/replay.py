@@ -96,15 +96,6 @@ def replay_failed(database: Database, gateway: Gateway, *, actor: str, limit: in
     return _counted([replay(database, gateway, stripe_id, actor=actor).state for stripe_id in failed])
 
 
-def read_anew(database: Database, gateway: Gateway, stripe_id: str, source: str) -> Verdict:
-    """Ask Stripe for what a stored event is about, settle that, and note what became of the event.
-
-    `source` is what timelines name. Owns its transactions; none is open while Stripe is called. What goes wrong is noted
-    with the event and raises nothing. Raises NotFound for an event that is not in the inbox.
-    """
-    return _try(database, gateway, _find(database, stripe_id), source, again=True)
-
-
 def _find(database: Database, stripe_id: str) -> _Event:
     with database.reading() as session:
         row = session.scalars(select(StripeEvent).where(StripeEvent.stripe_id == stripe_id)).one_or_none()

@@ -10,12 +10,13 @@ from typing import Any, Protocol, TypeVar
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from shop.checkout.books import SOURCE, Books, Compared, added, spoken
+from shop.checkout.books import SOURCE, Books, Compared, added
 from shop.checkout.disputes import settle_dispute
 from shop.checkout.given_back import settle_refund
 from shop.checkout.settle import Settled
 from shop.db import now
 from shop.errors import PaymentRefused
+from shop.money import spoken
 from shop.orders.models import Order
 from shop.payments.discrepancies import Found
 from shop.payments.models import Dispute, Refund

@@ -11,6 +11,7 @@ from sqlalchemy import Table, bindparam, insert, select
 from sqlalchemy.orm import Session
 
 from shop.db import now
+from shop.money import spoken
 from shop.orders.models import Order, OrderEntry
 from shop.prepared import Prepared
 
@@ -136,6 +137,14 @@ def tell(
     session.flush()
     entry = {"order_id": order.id, "what": what, "source": source, "amount_minor": amount_minor, "note": note[:400]}
     _ENTRY.run(session.connection(), entry)
+
+
+def tell_of_money(session: Session, order: Order, what: str, source: str, minor: int, currency: str, note: str) -> None:
+    """As `tell`, with an amount: that of the line if it is in the order's currency, else written out before the `note`."""
+    if currency == order.currency:
+        tell(session, order, what, source, amount_minor=minor, note=note)
+    else:
+        tell(session, order, what, source, note=f"{spoken(minor, currency)}, {note}")
 
 
 def note_money(

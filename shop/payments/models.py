@@ -59,9 +59,6 @@ class StripeEvent(Base):
     due_at: Mapped[datetime | None] = mapped_column(index=True)
 
 
-REFUND_STATUSES = ("creating", "pending", "requires_action", "succeeded", "failed", "canceled", "refused")
-
-
 class Refund(Base):
     """Money given back, or being given back. Stored before Stripe is called, with the key and parameters of that call.
 

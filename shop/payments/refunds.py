@@ -12,6 +12,8 @@ from shop.money import Money
 from shop.payments.models import Refund, RefundLine
 
 UNDER_WAY = frozenset({"creating", "pending", "requires_action"})
+# Stripe has taken these, and they have not come to nothing.
+TAKEN = frozenset({"pending", "requires_action", "succeeded"})
 # The buyer gets nothing by these, so that what they were of may be given back once more.
 NOTHING = frozenset({"failed", "canceled", "refused"})
 
@@ -56,10 +58,6 @@ class RefundView:
     @property
     def status_label(self) -> str:
         return LABELS[self.status]
-
-    @property
-    def is_under_way(self) -> bool:
-        return self.status in UNDER_WAY
 
     @property
     def is_known_to_the_buyer(self) -> bool:

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from sqlalchemy import select, update
 
 from shop.checkout.closing import look_at_payment
-from shop.checkout.replay import Replayed, has_due, read_anew, replay, replay_failed, retry_due
+from shop.checkout.replay import Replayed, has_due, replay, replay_failed, retry_due
 from shop.checkout.sweep import sweep
 from shop.cli import main
 from shop.db import Database, now
@@ -263,7 +263,7 @@ def test_replaying_what_was_applied_changes_nothing_also_when_it_goes_wrong(shop
     event = told(shop, "checkout.session.completed")
     deliver(shop, event)
     before = shop.order(order_id)
-    assert read_anew(shop.database, shop.gateway, event["id"], "tests").state == "applied"
+    assert replay(shop.database, shop.gateway, event["id"], actor="desk@example.com").state == "applied"
     shop.stripe.fail_next(9, "500")
     assert replay(shop.database, shop.gateway, event["id"], actor="desk@example.com").state == "failed"
     assert inbox(shop, event["id"]).state == "applied"
