@@ -5,6 +5,7 @@ from shop.cart import models as cart
 from shop.catalog import models as catalog
 from shop.db import Base
 from shop.fulfilment import models as fulfilment
+from shop.insights import models as insights
 from shop.mail import models as mail
 from shop.orders import models as orders
 from shop.payments import models as payments
@@ -12,4 +13,4 @@ from shop.staff import models as staff
 
 metadata = Base.metadata
 
-__all__ = ["articles", "cart", "catalog", "fulfilment", "mail", "metadata", "orders", "payments", "staff"]
+__all__ = ["articles", "cart", "catalog", "fulfilment", "insights", "mail", "metadata", "orders", "payments", "staff"]

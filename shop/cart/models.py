@@ -31,13 +31,17 @@ class Cart(Base):
 
 
 class CartLine(Base):
-    """So many of one variant, from one story. `seen_price_minor` is the price the reader was last shown."""
+    """So many of one variant, from one story. `seen_price_minor` is the price the reader was last shown.
+
+    `stopped` says that it cannot be bought now: merchandise was taken away from its story, or its product from sale.
+    """
 
     __tablename__ = "cart_lines"
     __table_args__ = (
         UniqueConstraint("cart_id", "source_key"),
         CheckConstraint("quantity > 0", name="quantity_positive"),
         CheckConstraint("seen_price_minor >= 0", name="seen_price_not_negative"),
+        CheckConstraint("stopped IN ('', 'story', 'product')", name="stopped_known"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -48,6 +52,9 @@ class CartLine(Base):
     quantity: Mapped[int]
     seen_price_minor: Mapped[int]
     placement: Mapped[str] = mapped_column(String(40), default="")
+    tie_in_id: Mapped[int | None] = mapped_column(ForeignKey("tie_ins.id", ondelete="SET NULL"), index=True)
+    slot: Mapped[str] = mapped_column(String(40), default="", server_default=text("''"))
+    stopped: Mapped[str] = mapped_column(String(10), default="", server_default=text("''"))
     # As this reader's page gave it: nobody else's reader is shown it.
     article_title: Mapped[str] = mapped_column(String(300), default="", server_default=text("''"))
     added_at: Mapped[datetime] = mapped_column(default=now)

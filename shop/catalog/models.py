@@ -2,7 +2,17 @@
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, Integer, String, Text, UniqueConstraint
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    String,
+    Text,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from shop.db import Base, now
@@ -11,17 +21,24 @@ PRODUCT_STATUSES = ("draft", "active", "archived")
 
 
 class CatalogueClock(Base):
-    """One row whose `version` grows with every change to what readers see; caches compare it instead of guessing."""
+    """One row whose `version` grows with every change to what readers see; caches compare it instead of guessing.
+
+    `stories` grows with every change to what stands under which story.
+    """
 
     __tablename__ = "catalogue_clock"
     __table_args__ = (CheckConstraint("id = 1", name="single_row"),)
 
     id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
     version: Mapped[int] = mapped_column(default=1)
+    stories: Mapped[int] = mapped_column(default=1, server_default=text("1"))
 
 
 class Product(Base):
-    """Something the newsroom sells. `description_html` is `description` rendered and sanitised when it was saved."""
+    """Something the newsroom sells. `description_html` is `description` rendered and sanitised when it was saved.
+
+    `successor_id` is what is offered in its place once it is not sold any more.
+    """
 
     __tablename__ = "products"
     __table_args__ = (
@@ -29,6 +46,7 @@ class Product(Base):
         CheckConstraint(
             "unpublish_at IS NULL OR publish_at IS NULL OR unpublish_at > publish_at", name="window_ordered"
         ),
+        CheckConstraint("successor_id <> id", name="successor_is_another"),
         Index("ix_products_shelf", "status", "position", "id"),
     )
 
@@ -43,6 +61,7 @@ class Product(Base):
     publish_at: Mapped[datetime | None]
     unpublish_at: Mapped[datetime | None]
     position: Mapped[int] = mapped_column(default=0)
+    successor_id: Mapped[int | None] = mapped_column(ForeignKey("products.id", ondelete="SET NULL"), index=True)
     version: Mapped[int] = mapped_column(default=1)
     created_at: Mapped[datetime] = mapped_column(default=now)
     updated_at: Mapped[datetime] = mapped_column(default=now, onupdate=now)
@@ -61,6 +80,45 @@ class Product(Base):
     )
 
     __mapper_args__ = {"version_id_col": version}  # noqa: RUF012
+
+
+class OldSlug(Base):
+    """An address that a product once had, so that what was printed under a story years ago still leads somewhere.
+
+    Of a product that was deleted the row stays, and leads to its successor if it had one.
+    """
+
+    __tablename__ = "old_slugs"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    slug: Mapped[str] = mapped_column(String(80), unique=True)
+    product_id: Mapped[int | None] = mapped_column(ForeignKey("products.id", ondelete="SET NULL"), index=True)
+    given_up_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class Waiting(Base):
+    """Somebody who asked to be told when a product, or one variant of it, is back. Told once, then forgotten.
+
+    `ticket_digest` is that of the link that takes the request back.
+    """
+
+    __tablename__ = "waitlist"
+    __table_args__ = (
+        UniqueConstraint("product_id", "variant_key", "email"),
+        Index("ix_waitlist_variant_id", "variant_id"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    product_id: Mapped[int] = mapped_column(ForeignKey("products.id", ondelete="CASCADE"))
+    variant_id: Mapped[int | None] = mapped_column(ForeignKey("variants.id", ondelete="CASCADE"))
+    variant_key: Mapped[int] = mapped_column(
+        default=0
+    )  # the variant's id, or 0: NULLs would escape a unique constraint
+    email: Mapped[str] = mapped_column(String(320))
+    locale: Mapped[str] = mapped_column(String(20), default="")
+    story_url: Mapped[str] = mapped_column(String(500), default="")
+    ticket_digest: Mapped[str] = mapped_column(String(64), unique=True)
+    asked_at: Mapped[datetime] = mapped_column(default=now)
 
 
 class ProductOption(Base):

@@ -143,6 +143,8 @@ class OrderLine(Base):
     article_url: Mapped[str] = mapped_column(String(500), default="")
     article_title: Mapped[str] = mapped_column(String(300), default="")
     placement: Mapped[str] = mapped_column(String(40), default="")
+    tie_in_id: Mapped[int | None] = mapped_column(ForeignKey("tie_ins.id", ondelete="SET NULL"), index=True)
+    slot: Mapped[str] = mapped_column(String(40), default="", server_default=text("''"))
 
     order: Mapped[Order] = relationship(back_populates="lines", lazy="raise")
 

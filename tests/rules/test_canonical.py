@@ -4,7 +4,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from shop.articles.placement import URL_LIMIT, PlacementSigner, canonical
+from shop.articles.addresses import URL_LIMIT, canonical
+from shop.articles.placement import PlacementSigner
 
 ANYTHING = st.text(st.characters())
 PARTS = st.lists(st.text(st.characters(), max_size=8), max_size=4)

@@ -18,8 +18,14 @@ TAKEN = {
     "refunds.status": "pending",
     "stripe_events.state": "applied",
     "outbox.state": "waiting",
+    "articles.source": "feed",
+    "tie_ins.layout": "card",
+    "suppressions.scope": "article",
+    "cart_lines.stopped": "",
+    "insight_counts.step": "seen",
 }
 EMPTY = {"publish_at", "unpublish_at", "paid_at", "shipped_at", "closed_at", "due_at", "unmatched_minor"}
+EMPTY |= {"successor_id", "rule_key", "starts_at", "ends_at", "lifted_at"}
 ZERO = {"paid_minor", "refunded_minor", "refund_pending_minor", "shipping_minor", "refunded_quantity"}
 
 
@@ -37,6 +43,8 @@ def fill(database: Database) -> None:
         for table in tables_of(connection):
             for number in (1, 2) if table.name != "catalogue_clock" else ():
                 connection.execute(table.insert(), {column.name: _value(column, number) for column in table.columns})
+            if "successor_id" in table.c:  # of its own table, where the first row cannot refer to the second yet
+                connection.execute(table.update().where(table.c.id == 2).values(successor_id=1))
 
 
 def _value(column: sa.Column[Any], number: int) -> Any:
@@ -47,5 +55,6 @@ def _value(column: sa.Column[Any], number: int) -> Any:
         return None
     if column.name in ZERO:
         return 0
-    kinds = {sa.DateTime: datetime(2026, 3, number, tzinfo=UTC), sa.Boolean: True, sa.JSON: {}, sa.Integer: number}
+    moment = datetime(2026, 3, number, tzinfo=UTC)
+    kinds = {sa.DateTime: moment, sa.Date: moment.date(), sa.Boolean: True, sa.JSON: {}, sa.Integer: number}
     return next((value for kind, value in kinds.items() if isinstance(column.type, kind)), str(number))

@@ -6,7 +6,8 @@ from functools import lru_cache
 from flask import current_app, render_template
 from markupsafe import escape
 
-from shop.articles.placement import TITLE_LIMIT, URL_LIMIT, PlacementSigner
+from shop.articles.addresses import URL_LIMIT
+from shop.articles.placement import TITLE_LIMIT, PlacementSigner
 from shop.catalog.showcase import PictureView, ProductView, VariantView
 from shop.config import Settings
 from shop.web.embed.files import sheet_url

@@ -8,7 +8,8 @@ from flask import Response, render_template, request
 from flask_wtf.csrf import generate_csrf
 from markupsafe import Markup, escape
 
-from shop.articles.placement import TITLE_LIMIT, URL_LIMIT, Placement
+from shop.articles.addresses import URL_LIMIT
+from shop.articles.placement import TITLE_LIMIT, Placement
 from shop.catalog.showcase import ProductView
 from shop.errors import NotFound
 from shop.web.house import countries, house
