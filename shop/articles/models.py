@@ -1,7 +1,6 @@
 """Tables of stories: articles, what stands under them and why, what must not, and where the shop hears of them."""
 
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -173,20 +172,3 @@ class Feed(Base):
     failures: Mapped[int] = mapped_column(default=0)
     error: Mapped[str] = mapped_column(String(400), default="")
     created_at: Mapped[datetime] = mapped_column(default=now)
-
-
-class Purge(Base):
-    """Surrogate keys that caches in front of the shop must forget, written with the change that made them stale."""
-
-    __tablename__ = "purges"
-    __table_args__ = (
-        Index("ix_purges_due_at", "due_at"),
-        CheckConstraint("attempts >= 0", name="attempts_not_negative"),
-    )
-
-    id: Mapped[int] = mapped_column(primary_key=True)
-    keys: Mapped[list[Any]]
-    attempts: Mapped[int] = mapped_column(default=0)
-    due_at: Mapped[datetime | None] = mapped_column(default=now)
-    created_at: Mapped[datetime] = mapped_column(default=now)
-    error: Mapped[str] = mapped_column(String(400), default="")

@@ -1,6 +1,7 @@
 """Tables of the catalogue: products, their options and variants, pictures, and the ledger of stock."""
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import (
     CheckConstraint,
@@ -32,6 +33,23 @@ class CatalogueClock(Base):
     id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
     version: Mapped[int] = mapped_column(default=1)
     stories: Mapped[int] = mapped_column(default=1, server_default=text("1"))
+
+
+class Purge(Base):
+    """Surrogate keys that caches in front of the shop must forget, written with the change that made them stale."""
+
+    __tablename__ = "purges"
+    __table_args__ = (
+        Index("ix_purges_due_at", "due_at"),
+        CheckConstraint("attempts >= 0", name="attempts_not_negative"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    keys: Mapped[list[Any]]
+    attempts: Mapped[int] = mapped_column(default=0)
+    due_at: Mapped[datetime | None] = mapped_column(default=now)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    error: Mapped[str] = mapped_column(String(400), default="")
 
 
 class Product(Base):

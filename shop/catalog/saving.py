@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import flag_modified
 
 from shop.catalog.models import Product, Variant
+from shop.catalog.purging import purge
 from shop.catalog.stock import touch_catalogue
 from shop.db import now
 from shop.errors import InvalidChange, NotFound, StaleEdit
@@ -35,6 +36,7 @@ def saved(session: Session, product: Product) -> None:
     flag_modified(product, "updated_at")  # the version grows even when the clock has not moved
     session.flush()
     touch_catalogue(session)
+    purge(session, f"product-{product.id}", "catalogue")
 
 
 @contextmanager
