@@ -65,9 +65,9 @@ bench: $(VENV)/.ready ## CPU and SQL for a request, beside a bare Flask app
 bench-place: $(VENV)/.ready ## checkouts of one hot variant on PostgreSQL, beside psycopg by hand
 	@$(BIN)/python -m bench --place --requests 320 --rounds 3
 
-messages: $(VENV)/.ready ## bring the mail's catalogues up to date with its templates
-	@mkdir -p build && $(BIN)/pybabel -q extract -F pyproject.toml -k gettext_noop --no-location -o build/mail.pot .
-	@$(BIN)/pybabel -q update -D mail -i build/mail.pot -d shop/mail/catalogues -w 120 --no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date
+messages: $(VENV)/.ready ## bring the catalogues of the languages up to date with what is said
+	@mkdir -p build && $(BIN)/pybabel -q extract -F pyproject.toml -k gettext_noop --no-location -o build/shop.pot .
+	@$(BIN)/pybabel -q update -D shop -i build/shop.pot -d shop/languages -w 120 --no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date
 
 format: $(VENV)/.ready ## put the code into its form
 	$(BIN)/ruff format .

@@ -8,7 +8,7 @@ The map of the house, from the street inwards:
 - `checkout`  the verbs that move money and stock together: place, settle, sweep, ship.
 - `orders`, `payments`, `cart`, `articles`, `fulfilment`, `mail`, `staff`  the rooms those verbs work in.
 - `catalog`   products, variants, pictures and the stock ledger.
-- `db`, `money`, `config`, `errors`  the foundations.
+- `db`, `money`, `config`, `errors`, `languages`  the foundations.
 - `sandbox`   a local Stripe, `demo` a newsroom and a catalogue to try the shop with; neither serves production.
 
 docs/architecture.md tells why, docs/invariants.md what always holds.

@@ -10,7 +10,7 @@ from shop.checkout.refunding import ask
 from shop.checkout.settle import GONE
 from shop.db import Database
 from shop.errors import InvalidChange, OutOfStock, PaymentRefused
-from shop.mail.languages import gettext_noop
+from shop.languages import gettext_noop
 from shop.money import spoken
 from shop.orders.facts import dealt_with
 from shop.orders.locking import lock_by_number

@@ -15,7 +15,7 @@ from shop.checkout.alerts import raise_flag
 from shop.checkout.owed import is_given_back, settled_by_refund, tell_buyer
 from shop.checkout.settle import WAITS, Settled
 from shop.db import now
-from shop.mail.languages import gettext_noop
+from shop.languages import gettext_noop
 from shop.mail.outbox import post
 from shop.money import spoken
 from shop.orders.facts import note_money, tell_of_money

@@ -9,7 +9,7 @@ from shop.catalog import stock
 from shop.catalog.models import StockMovement
 from shop.checkout.release import owed_pieces, pieces_of, release_stock
 from shop.checkout.settle import GONE
-from shop.mail.languages import gettext_noop
+from shop.languages import gettext_noop
 from shop.mail.outbox import post
 from shop.orders.facts import dealt_with, record, tell
 from shop.orders.models import Order

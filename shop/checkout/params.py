@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from shop.cart.reading import CartView
 from shop.config import Settings
 from shop.fulfilment.rates import Rate
-from shop.mail.languages import language_of
+from shop.languages import language_of
 
 # Stripe's minimum charges by settlement currency (docs.stripe.com/currencies#minimum-and-maximum-charge-amounts); for
 # currencies that are not listed Stripe itself decides, and its refusal is shown.

@@ -21,7 +21,7 @@ from babel import Locale
 from babel.dates import format_date
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
-from shop.mail.languages import TRANSLATED, catalogue, gettext_noop, language_of, tag_of
+from shop.languages import TRANSLATED, catalogue, gettext_noop, language_of, tag_of
 from shop.mail.outbox import unreachable
 from shop.money import Money, format_money
 from shop.schema import resource_folder

@@ -2,7 +2,7 @@
 
 from flask import request
 
-from shop.mail.languages import best_locale
+from shop.languages import best_locale
 from shop.web.house import house
 
 # Browsers send a handful of languages; RFC 5646, 4.4.1 lets nobody need a longer tag.

@@ -14,7 +14,7 @@ from babel.messages.catalog import Catalog
 from babel.messages.extract import DEFAULT_KEYWORDS, extract_from_dir
 from babel.messages.pofile import read_po
 
-from shop.mail.languages import CATALOGUES, DOMAIN, TRANSLATED, best_locale, language_of, tag_of
+from shop.languages import CATALOGUES, DOMAIN, TRANSLATED, best_locale, language_of, tag_of
 from shop.mail.messages import Parcel, Stationery, write
 from shop.mail.outbox import KINDS
 from shop.mail.transports import as_bytes

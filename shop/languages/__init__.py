@@ -1,4 +1,5 @@
-"""The languages that buyers are written to in: gettext catalogues beside this module, English as the templates have it.
+"""The languages that readers are spoken to in, under a story and in mail: gettext catalogues beside this module, English as
+templates and code have it.
 
 A catalogue is an ordinary .po file, read when its language is first written: there is nothing to compile and forget.
 """
@@ -14,8 +15,8 @@ from babel.support import NullTranslations, Translations
 
 SOURCE = "en"
 TRANSLATED = ("zh_Hans", "ms", "ta")
-DOMAIN = "mail"
-CATALOGUES = Path(__file__).parent / "catalogues"
+DOMAIN = "shop"
+CATALOGUES = Path(__file__).parent
 
 
 def gettext_noop(message: str) -> str:
