@@ -5,7 +5,7 @@ with `with database.transaction() as session:`; leaving the block commits, an ex
 """
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -171,7 +171,6 @@ class Database:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self._writer = sessionmaker(engine.execution_options(writes=True), expire_on_commit=False)
         self._reader = sessionmaker(engine, expire_on_commit=False, autoflush=False)
 
     @classmethod
@@ -181,9 +180,16 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
-        """One transaction that may write: committed when the block ends, rolled back when it raises."""
-        with self._writer.begin() as session:
-            yield session
+        """One transaction that may write: begun with the block, committed when it ends, rolled back when it raises.
+
+        The session joins a transaction that the connection has begun, and begins none of its own before something is asked of
+        it that needs one: what goes to the connection directly (`connection_of`) does without its bookkeeping.
+        """
+        with self.engine.connect() as connection:
+            connection.execution_options(writes=True)
+            with connection.begin(), Session(connection, expire_on_commit=False) as session:
+                yield session
+                session.flush()
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
@@ -200,6 +206,14 @@ class Database:
         self.engine.dispose()
 
 
+def connection_of(session: Session) -> Connection:
+    """The connection on which `session` works, for statements that need no session. What it has not flushed is not sent first.
+
+    The session's own `connection()` goes through the states of its transaction, which takes as long as a short statement.
+    """
+    return session.bind if isinstance(session.bind, Connection) else session.connection()
+
+
 def insert_once(session: Session, table: type[Base], values: Mapping[str, Any]) -> bool:
     """Insert a row unless one with the same unique key is there. True if this call inserted it.
 
@@ -212,7 +226,7 @@ def insert_once(session: Session, table: type[Base], values: Mapping[str, Any]) 
 def insert_new(session: Session, table: type[Base], values: Mapping[str, Any]) -> Any:
     """As `insert_once`, but returns the primary key of the row that this call inserted, or None."""
     session.flush()
-    return _adding(table, tuple(values)).run(session.connection(), values).scalar()
+    return _adding(table, tuple(values)).run(connection_of(session), values).scalar()
 
 
 @lru_cache(maxsize=64)
@@ -239,6 +253,18 @@ def add_up(
     """
     statement = _adding_up(session.get_bind().dialect.name, table, key, counted, renewed)
     return cast("_Row", session.scalars(statement, [dict(values)], execution_options={"populate_existing": True}).one())
+
+
+def add_up_all(
+    session: Session, table: type[Base], rows: Sequence[Mapping[str, Any]], key: tuple[str, ...], counted: str
+) -> None:
+    """As `add_up` for many rows, each with a `key` of its own, in one statement. What is there already keeps all else."""
+    insert = _insert(session.get_bind().dialect.name, table).values(rows)
+    columns = cast("sa.Table", table.__table__).c
+    adding = insert.on_conflict_do_update(
+        index_elements=list(key), set_={counted: columns[counted] + insert.excluded[counted]}
+    )
+    session.execute(adding)
 
 
 @lru_cache(maxsize=32)

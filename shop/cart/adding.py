@@ -1,10 +1,12 @@
 """Putting goods into a cart: the reader's own, or that of one press of "Buy now". Verbs take a session and never commit."""
 
+from typing import Unpack
+
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from shop.cart.handles import enter_or_open, express_cart, lock
-from shop.cart.lines import MAX_LINES, empty_cart, source_key
+from shop.cart.lines import MAX_LINES, Source, empty_cart, source_key
 from shop.cart.models import CartLine
 from shop.cart.offered import OFFER_TO_ADD, check_quantity, offer
 from shop.catalog.models import Variant
@@ -19,9 +21,7 @@ def add_to_cart(
     quantity: int,
     *,
     limit: int,
-    article_id: int | None = None,
-    article_title: str = "",
-    placement: str = "",
+    **source: Unpack[Source],
 ) -> int:
     """Add `quantity` pieces of a variant, on top of what the cart holds of it from the same story. Returns the line's id.
 
@@ -30,7 +30,7 @@ def add_to_cart(
     """
     check_quantity(quantity, limit)
     lock(session, cart_id)
-    return _put_in(session, cart_id, variant_id, quantity, limit, article_id, article_title, placement)
+    return _put_in(session, cart_id, variant_id, quantity, limit, source)
 
 
 def add_by_handle(
@@ -41,9 +41,7 @@ def add_by_handle(
     *,
     limit: int,
     country: str | None = None,
-    article_id: int | None = None,
-    article_title: str = "",
-    placement: str = "",
+    **source: Unpack[Source],
 ) -> tuple[int, str]:
     """As `add_to_cart`, into the cart with this handle, which also remembers `country`. Returns the cart's id and handle.
 
@@ -51,7 +49,7 @@ def add_by_handle(
     """
     check_quantity(quantity, limit)
     cart_id, handle = enter_or_open(session, handle, country)
-    _put_in(session, cart_id, variant_id, quantity, limit, article_id, article_title, placement)
+    _put_in(session, cart_id, variant_id, quantity, limit, source)
     return cart_id, handle
 
 
@@ -63,9 +61,7 @@ def buy_now(
     quantity: int,
     *,
     limit: int,
-    article_id: int | None = None,
-    article_title: str = "",
-    placement: str = "",
+    **source: Unpack[Source],
 ) -> int:
     """The cart of one press of "Buy now" (see `express_cart`), holding exactly this line. Raises as `add_to_cart`.
 
@@ -79,11 +75,11 @@ def buy_now(
         .join(Variant, Variant.id == CartLine.variant_id)
         .where(CartLine.cart_id == cart_id, CartLine.seen_price_minor == Variant.price_minor)
     ).all()
-    if [tuple(row) for row in held] == [(source_key(variant_id, article_id), quantity)]:
+    if [tuple(row) for row in held] == [(source_key(variant_id, source.get("article_id")), quantity)]:
         return cart_id
     check_quantity(quantity, limit)
     empty_cart(session, cart_id)
-    _put_in(session, cart_id, variant_id, quantity, limit, article_id, article_title, placement)
+    _put_in(session, cart_id, variant_id, quantity, limit, source)
     return cart_id
 
 
@@ -93,12 +89,10 @@ def _put_in(
     variant_id: int,
     quantity: int,
     limit: int,
-    article_id: int | None,
-    article_title: str,
-    placement: str,
+    source: Source,
 ) -> int:
     """Add to a cart that is locked. Two statements: what is on offer and in the cart already, then the line."""
-    key = source_key(variant_id, article_id)
+    key = source_key(variant_id, source.get("article_id"))
     offered = offer(session, OFFER_TO_ADD, now(), cart=cart_id, variant=variant_id, key=key)
     wanted = offered.in_cart + quantity
     if wanted > offered.available:
@@ -113,12 +107,14 @@ def _put_in(
         {
             "cart_id": cart_id,
             "variant_id": variant_id,
-            "article_id": article_id,
+            "article_id": source.get("article_id"),
             "source_key": key,
             "quantity": quantity,
             "seen_price_minor": offered.price_minor,
-            "article_title": article_title[:300],
-            "placement": placement[:40],
+            "article_title": source.get("article_title", "")[:300],
+            "placement": source.get("placement", "")[:40],
+            "tie_in_id": source.get("tie_in_id"),
+            "slot": source.get("slot", "")[:40],
         },
         key=("cart_id", "source_key"),
         counted="quantity",

@@ -1,7 +1,7 @@
 """Changing the lines that a cart has, and where it goes. Verbs take a session and never commit."""
 
 from collections.abc import Mapping
-from typing import cast
+from typing import TypedDict, cast
 
 from sqlalchemy import Table, bindparam, delete, select, update
 from sqlalchemy.orm import Session
@@ -10,11 +10,21 @@ from shop.cart.handles import lock
 from shop.cart.models import Cart, CartLine
 from shop.cart.offered import OFFER_TO_CHANGE, check_quantity, offer
 from shop.catalog.models import Variant
-from shop.db import now
+from shop.db import connection_of, now
 from shop.errors import BadQuantity, NotFound, OutOfStock
 from shop.prepared import Prepared
 
 MAX_LINES = 50
+
+
+class Source(TypedDict, total=False):
+    """Where a line comes from: the story, its headline as this reader's page gave it, and the placement there."""
+
+    article_id: int | None
+    article_title: str
+    placement: str
+    tie_in_id: int | None
+    slot: str
 
 
 def source_key(variant_id: int, article_id: int | None) -> str:
@@ -78,7 +88,7 @@ def take_out(session: Session, cart_id: int, bought: Mapping[str, int]) -> None:
     if not bought:
         return
     lines = [{"cart": cart_id, "key": key, "pieces": bought[key]} for key in sorted(bought)]
-    connection = session.connection()
+    connection = connection_of(session)
     if _GONE.run(connection, lines).rowcount < len(lines):
         _FEWER.run(connection, lines)
 

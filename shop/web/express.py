@@ -1,33 +1,36 @@
 """What both doors do when something is put into a cart, and the cart that each press of "Buy now" has of its own."""
 
 import hashlib
-from typing import TypedDict
 
 from sqlalchemy.orm import Session
 
 from shop.articles.placement import Placement, remember
 from shop.cart import adding, lines
+from shop.cart.lines import Source
 from shop.web.house import house
 from shop.web.own_goods import freeing_own_goods
 from shop.web.wish import Wish
 
 
-class Terms(TypedDict):
-    """With what a line enters a cart: the most of it, and the story that it came from."""
+class Terms(Source):
+    """With what a line enters a cart: the most of it, and where it came from."""
 
     limit: int
-    article_id: int | None
-    article_title: str
-    placement: str
 
 
 def terms(session: Session, placement: Placement | None) -> Terms:
     """The terms of a line that comes from this story, which is remembered, or from none. In the caller's transaction."""
+    limit = house().settings.shop_max_quantity
+    if placement is None:
+        return {"limit": limit}
+    article_id, tie_in_id = remember(session, placement)
     return {
-        "limit": house().settings.shop_max_quantity,
-        "article_id": remember(session, placement) if placement else None,
-        "article_title": placement.title if placement else "",
-        "placement": placement.layout if placement else "",
+        "limit": limit,
+        "article_id": article_id,
+        "article_title": placement.title,
+        "placement": placement.layout,
+        "tie_in_id": tie_in_id,
+        "slot": placement.slot,
     }
 
 

@@ -14,6 +14,7 @@ from shop.articles.placement import PlacementSigner
 from shop.catalog.showcase import ProductView, Shelf, Showcase, shelf
 from shop.config import Settings
 from shop.db import Database, is_away
+from shop.insights.counting import Counters
 from shop.payments.gateway import Gateway
 from shop.web.offer import Countries, CountriesServed
 
@@ -56,6 +57,7 @@ class House:
     placements: PlacementSigner
     showcase: Showcase = field(default_factory=Showcase)
     served: CountriesServed = field(init=False)
+    counters: Counters = field(default_factory=Counters)
 
     def __post_init__(self) -> None:
         self.served = CountriesServed(self.settings.shop_locale)

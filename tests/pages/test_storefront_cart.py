@@ -424,7 +424,7 @@ def test_the_way_of_a_ticket_is_kept_by_nobody(database: Database, reader: Reade
 
 def test_the_story_of_a_line_stays_with_it(database: Database, reader: Reader, goods: dict[str, int]) -> None:
     with database.transaction() as session:
-        article = remember(session, Placement(STORY, "Kim", "card"))
+        article = remember(session, Placement(STORY, "Kim", "card")).article_id
         cart_id, _ = a_cart(session)
         adding.add_to_cart(session, cart_id, goods["mug"], 1, limit=20, article_id=article, placement="card")
         ticket = handover.offer_handover(session, cart_id)

@@ -39,7 +39,7 @@ def test_two_stories_lines_of_one_variant_share_the_limit_when_one_of_them_is_ch
 
     variant = a_variant(session, stock=99)
     cart_id, _ = a_cart(session, (variant, 10))
-    article_id = remember(session, Placement("https://news.example/one"))
+    article_id = remember(session, Placement("https://news.example/one")).article_id
     line_id = adding.add_to_cart(session, cart_id, variant.id, 10, limit=20, article_id=article_id)
     with pytest.raises(BadQuantity):
         lines.change_quantity(session, cart_id, line_id, 11, limit=20)
@@ -60,8 +60,8 @@ def test_what_is_priced_in_another_currency_than_the_shop_s_is_shown_as_not_on_s
 def test_the_same_variant_from_two_stories_makes_two_lines_that_share_the_stock(session: Session) -> None:
     from shop.articles.placement import Placement, remember
 
-    first = remember(session, Placement("https://news.example/one"))
-    second = remember(session, Placement("https://news.example/two"))
+    first = remember(session, Placement("https://news.example/one")).article_id
+    second = remember(session, Placement("https://news.example/two")).article_id
     variant = a_variant(session, stock=3)
     cart_id, _ = a_cart(session)
     adding.add_to_cart(session, cart_id, variant.id, 2, limit=20, article_id=first)

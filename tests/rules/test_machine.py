@@ -142,7 +142,7 @@ class World(RuleBasedStateMachine):
             variant = a_variant(session, stock=6, price=3900, options={"Size": ["S", "M"]})
             shirt = session.get_one(Product, variant.product_id)
             self.variants = [each.id for each in variants_of(session, shirt)] + [a_variant(session, stock=2).id]
-            self.story = remember(session, Placement("https://news.example/kim", "Kim in demand"))
+            self.story = remember(session, Placement("https://news.example/kim", "Kim in demand")).article_id
             self.carts = [a_cart(session)[0] for _ in range(3)]
         self.expected = {cart_id: {} for cart_id in self.carts}
         for cart, card in enumerate(paid_with):

@@ -272,7 +272,7 @@ def test_a_story_travels_from_the_cart_into_the_order(shop: Shop) -> None:
         shipping_to(session, "SG")
         variant = a_variant(session)
         cart_id, _ = a_cart(session)
-        article = remember(session, Placement("https://news.example/kim", "Kim in demand", "card"))
+        article = remember(session, Placement("https://news.example/kim", "Kim in demand", "card")).article_id
         from_story = {"article_id": article, "article_title": "Kim in demand", "placement": "card"}
         adding.add_to_cart(session, cart_id, variant.id, 1, limit=20, **from_story)
     line = shop.order(shop.place(cart_id).order_id).lines[0]
