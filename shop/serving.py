@@ -31,9 +31,11 @@ KILL_AFTER = 45
 
 def build() -> Flask:
     """The shop, as a server's worker process builds it."""
-    from shop.app import create_app  # noqa: PLC0415  the main process never needs it
+    from shop.app import create_app  # noqa: PLC0415  the main process never needs these
+    from shop.insights.keeping import keep_writing  # noqa: PLC0415
 
     app = create_app(_settled())
+    keep_writing(app.extensions["understory"].counters, app.extensions["understory"].database)
     # What the app is made of stays for as long as the process; the collector need not look through it over and over.
     gc.collect()
     gc.freeze()

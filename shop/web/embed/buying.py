@@ -22,18 +22,15 @@ from shop.web.languages import reader_locale
 from shop.web.limits import limiter
 from shop.web.offer import Countries, new_press
 from shop.web.own_goods import freeing_own_goods
+from shop.web.placing import count, counted, placement_in
 from shop.web.wish import Filled, Wish, press_sent, product_asked
 
 log = structlog.get_logger(__name__)
 
 
 def placement_sent() -> Placement | None:
-    """The story behind the form. A token that is not ours is as good as none, and is noted."""
-    token = request.form.get("placement", "")
-    placement = house().placements.verify(token)
-    if token and placement is None:
-        log.warning("placement_refused", length=len(token))
-    return placement
+    """The story behind the form."""
+    return placement_in(request.form.get("placement", ""))
 
 
 def _field_of(error: ShopError) -> str:
@@ -75,6 +72,7 @@ def add() -> Response:
         fresh = product_asked(product.slug) or product
         said = as_sent(filled) | {"errors": {_field_of(error): str(error)}}
         return offer_again("embed/frame.html", fresh, served, 422, press_sent(), **said)
+    count("added", counted(placement, product.id))
     log.info("embed_added", product=product.slug, story=placement.url if placement else "")
     return page(
         render_template(
@@ -121,7 +119,8 @@ def check_out() -> Response:
         return _top(product, served, 422, press, filled, filled.errors)
     shop = house()
     try:
-        cart_id = express_cart(press, wish, placement_sent(), wish.country or shop.settings.shop_country)
+        placement = placement_sent()
+        cart_id = express_cart(press, wish, placement, wish.country or shop.settings.shop_country)
         placed = place(
             shop.database, shop.gateway, shop.settings, cart_id, country=wish.country, locale=reader_locale()
         )
@@ -136,6 +135,7 @@ def check_out() -> Response:
         if error.status >= 500:
             log.warning("embed_checkout_failed", code=error.code, reason=getattr(error, "reason", ""))
         return _top(product, served, error.status, press, filled, {_field_of(error): str(error)})
+    count("added", counted(placement, product.id), view=press)  # one press is one, however often it arrives
     return redirect(placed.payment_url, 303)  # type: ignore[return-value]
 
 

@@ -1,7 +1,6 @@
 """Frame documents: rendered once for each state of a product, then only three values are put in for each reader."""
 
 from collections.abc import Mapping
-from functools import lru_cache
 
 from flask import current_app, render_template
 from markupsafe import escape
@@ -47,14 +46,13 @@ class Frames:
     def __init__(self, settings: Settings, signer: PlacementSigner) -> None:
         self._settings = settings
         self._kept = KeptPages("cta", "placement", "press")
-        # Many readers of one story ask for the same token, and signing costs as much as the rest of the frame.
-        self._sign = lru_cache(maxsize=1024)(signer.sign)
+        self._signer = signer
 
     def placement(self, story: str, title: str) -> str:
         """A placement token for a card under `story`; empty for what is no address of a story of the publisher's."""
         if not story or len(story) > URL_LIMIT:
             return ""
-        return self._sign(story, one_line(title, TITLE_LIMIT), "card")
+        return self._signer.sign(story, one_line(title, TITLE_LIMIT), "card")
 
     def offer(self, product: ProductView, countries: Countries, *, cta: str, placement: str) -> str:
         """The document that offers `product`, with a fresh press."""

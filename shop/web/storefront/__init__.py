@@ -7,7 +7,6 @@ from typing import Any
 from flask import Blueprint, Flask, Response, request
 from werkzeug.exceptions import MethodNotAllowed
 
-from shop.web.house import House
 from shop.web.storefront import adding, again, cart, handover, orders, paying, product, shelf
 from shop.web.storefront.front import Front
 
@@ -26,8 +25,7 @@ def acts(view: Callable[..., Any]) -> Callable[..., Any]:
 
 def register(app: Flask) -> None:
     """Add the pages to `app`."""
-    house_of_app: House = app.extensions["understory"]
-    app.extensions["understory.storefront"] = Front(house_of_app.placements)
+    app.extensions["understory.storefront"] = Front()
     door = Blueprint("storefront", __name__)
     door.add_url_rule("/", "shelf", shelf.show)
     door.add_url_rule("/products/<slug>", "product", product.show)

@@ -17,9 +17,10 @@ from shop.web.house import countries, end_reading, house
 from shop.web.limits import limiter
 from shop.web.offer import Countries
 from shop.web.own_goods import freeing_own_goods
+from shop.web.placing import count, counted, placement_in
 from shop.web.storefront.forms import choice_field
 from shop.web.storefront.paying import start_payment
-from shop.web.storefront.product import placement_in, product_on_sale, render, way_back
+from shop.web.storefront.product import product_on_sale, render, way_back
 from shop.web.wish import Filled, Wish, press_sent, price_changed, read_wish
 
 log = structlog.get_logger(__name__)
@@ -42,9 +43,11 @@ def add() -> Response:
         return _again(view, served, replace(filled, alert=f"{stale} Nothing was added yet."), 409)
     placement = placement_in(request.form.get("placement", ""))
     try:
-        if request.form.get("then") == "pay":
-            return _buy(wish, placement)
-        return _add(wish, placement)
+        pays = request.form.get("then") == "pay"
+        answer = _buy(wish, placement) if pays else _add(wish, placement)
+        # One press of "Buy now" is one, however often it arrives.
+        count("added", counted(placement, view.id), view=press_sent() if pays else "")
+        return answer
     except AlreadyPaid as paid:
         return redirect(url_for("storefront.order", token=paid.access_token), 303)  # type: ignore[return-value]
     except NotFound:

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from functools import lru_cache
 
-import structlog
 from flask import Response, render_template, request
 from flask_wtf.csrf import generate_csrf
 from markupsafe import Markup, escape
@@ -23,10 +22,12 @@ from shop.web.offer import (
     prices_shown,
     shown_values,
 )
+from shop.web.placing import count, counted, placement_in
 from shop.web.storefront.front import front
 from shop.web.wish import Filled, product_asked
 
-log = structlog.get_logger(__name__)
+# Where no script of ours stands that could tell that its link was followed.
+SCRIPTLESS = frozenset({"link", "plain", "email"})
 
 
 def product_on_sale(slug: str | None) -> ProductView:
@@ -43,6 +44,8 @@ def show(slug: str) -> Response:
     served = countries()
     wanted = _variant_asked(view)
     placement, token = _story_asked()
+    if placement is not None and placement.layout in SCRIPTLESS:
+        count("opened", counted(placement, view.id))
 
     def made(marks: Mapping[str, str]) -> str:
         chosen = shown_values(view) | (_choices_of(view, wanted) if wanted else {})
@@ -84,19 +87,11 @@ def way_back(placement: Placement | None) -> Markup:
     )
 
 
-def placement_in(token: str) -> Placement | None:
-    """The placement in a token. One that is not ours is as good as none, and is noted."""
-    placement = front().verify(token)
-    if token and placement is None:
-        log.warning("placement_refused", length=len(token))
-    return placement
-
-
 def _story_asked() -> tuple[Placement | None, str]:
     """The placement that the address names, and its token; empty for what is no story of the publisher's."""
     story = request.args.get("story", "")
     if 0 < len(story) <= URL_LIMIT:
-        token = front().sign(story, one_line(request.args.get("title", ""), TITLE_LIMIT), "link")
+        token = house().placements.sign(story, one_line(request.args.get("title", ""), TITLE_LIMIT), "link")
     else:
         token = request.args.get("placement", "")
     placement = placement_in(token)
