@@ -2,8 +2,14 @@
 
 Every rule raises one of these; `shop.web.errors` turns them into answers in one place. A class carries what a page
 needs in order to say what happened, a stable `code` for APIs, and the HTTP status that fits, as a plain number so that
-rules stay free of HTTP libraries.
+rules stay free of HTTP libraries. Sentences that readers are told are marked for the catalogues (`gettext_noop`).
 """
+
+from collections.abc import Callable
+
+from shop.languages import gettext_noop
+
+PRODUCT_GONE = gettext_noop("This product does not exist, or it is no longer here.")
 
 
 class ShopError(Exception):
@@ -11,6 +17,16 @@ class ShopError(Exception):
 
     code = "shop_error"
     status = 400
+
+    def __init__(self, message: str = "", **values: object) -> None:
+        super().__init__(message % values if values else message)
+        self._message = message
+        self._values = values
+
+    def said(self, gettext: Callable[[str], str]) -> str:
+        """The sentence in the language of `gettext`; in English where nobody translated it."""
+        message = gettext(self._message) if self._message else ""
+        return message % self._values if self._values else message
 
 
 class NotFound(ShopError):
@@ -20,7 +36,7 @@ class NotFound(ShopError):
     status = 404
 
     def __init__(self, what: str) -> None:
-        super().__init__(f"This {what} does not exist, or it is no longer here.")
+        super().__init__(PRODUCT_GONE if what == "product" else f"This {what} does not exist, or it is no longer here.")
         self.what = what
 
 
@@ -31,7 +47,7 @@ class BadQuantity(ShopError):
     status = 422
 
     def __init__(self, limit: int) -> None:
-        super().__init__(f"Choose a quantity between 1 and {limit}.")
+        super().__init__(gettext_noop("Choose a quantity between 1 and %(limit)s."), limit=limit)
         self.limit = limit
 
 
@@ -46,14 +62,25 @@ class OutOfStock(ShopError):
 
     def __init__(self, variant_id: int, title: str, wanted: int, left: int) -> None:
         if left <= 0:
-            message = f"{title} is sold out."
+            super().__init__(gettext_noop("%(title)s is sold out."), title=title)
+        elif left == 1:
+            super().__init__(gettext_noop("Only 1 of %(title)s is left."), title=title)
         else:
-            message = f"Only {left} of {title} {'is' if left == 1 else 'are'} left."
-        super().__init__(message)
+            super().__init__(gettext_noop("Only %(left)s of %(title)s are left."), left=left, title=title)
         self.variant_id = variant_id
         self.title = title
         self.wanted = wanted
         self.left = max(left, 0)
+
+
+class BadAddress(ShopError):
+    """What was written as an e-mail address is none that mail could go to."""
+
+    code = "bad_address"
+    status = 422
+
+    def __init__(self) -> None:
+        super().__init__(gettext_noop("Write an e-mail address such as name@example.com."))
 
 
 class CartEmpty(ShopError):
@@ -63,7 +90,7 @@ class CartEmpty(ShopError):
     status = 409
 
     def __init__(self) -> None:
-        super().__init__("Your cart is empty.")
+        super().__init__(gettext_noop("Your cart is empty."))
 
 
 class CartFull(ShopError):
@@ -73,7 +100,10 @@ class CartFull(ShopError):
     status = 409
 
     def __init__(self, limit: int) -> None:
-        super().__init__(f"A cart holds at most {limit} different items. Check out first, or remove some.")
+        super().__init__(
+            gettext_noop("A cart holds at most %(limit)s different items. Check out first, or remove some."),
+            limit=limit,
+        )
         self.limit = limit
 
 
@@ -84,7 +114,7 @@ class PriceChanged(ShopError):
     status = 409
 
     def __init__(self) -> None:
-        super().__init__("A price in your cart has changed. Please look at it again before you pay.")
+        super().__init__(gettext_noop("A price in your cart has changed. Please look at it again before you pay."))
 
 
 class CannotShipThere(ShopError):
@@ -94,7 +124,7 @@ class CannotShipThere(ShopError):
     status = 422
 
     def __init__(self, country: str) -> None:
-        super().__init__("We cannot ship to this country yet.")
+        super().__init__(gettext_noop("We cannot ship to this country yet."))
         self.country = country
 
 
@@ -105,7 +135,7 @@ class PaymentTooSmall(ShopError):
     status = 422
 
     def __init__(self) -> None:
-        super().__init__("This amount is too small to be paid by card.")
+        super().__init__(gettext_noop("This amount is too small to be paid by card."))
 
 
 class PaymentTooLarge(ShopError):
@@ -115,7 +145,7 @@ class PaymentTooLarge(ShopError):
     status = 422
 
     def __init__(self) -> None:
-        super().__init__("This is more than one order can hold. Please buy it in several.")
+        super().__init__(gettext_noop("This is more than one order can hold. Please buy it in several."))
 
 
 class AlreadyPaid(ShopError):
@@ -125,7 +155,7 @@ class AlreadyPaid(ShopError):
     status = 409
 
     def __init__(self, access_token: str) -> None:
-        super().__init__("This cart has already been paid for.")
+        super().__init__(gettext_noop("This cart has already been paid for."))
         self.access_token = access_token
 
 
@@ -136,7 +166,9 @@ class PaymentUnavailable(ShopError):
     status = 503
 
     def __init__(self) -> None:
-        super().__init__("The payment page could not be reached. Nothing was charged; please try again in a moment.")
+        super().__init__(
+            gettext_noop("The payment page could not be reached. Nothing was charged; please try again in a moment.")
+        )
 
 
 class PaymentRefused(ShopError):
@@ -150,7 +182,9 @@ class PaymentRefused(ShopError):
     status = 502
 
     def __init__(self, reason: str, *, of_key: bool = False) -> None:
-        super().__init__("The payment page could not be opened. Nothing was charged; we have been told about it.")
+        super().__init__(
+            gettext_noop("The payment page could not be opened. Nothing was charged; we have been told about it.")
+        )
         self.reason = reason
         self.of_key = of_key
 

@@ -196,6 +196,16 @@ def product_for_editing(session: Session, product_id: int) -> Product:
     return product
 
 
+def slug_of(session: Session, product_id: int | None) -> str:
+    """The address of a product; empty for none."""
+    return session.scalar(select(Product.slug).where(Product.id == product_id)) or "" if product_id is not None else ""
+
+
+def id_of(session: Session, slug: str) -> int | None:
+    """The product with this address now; None if there is none."""
+    return session.scalar(select(Product.id).where(Product.slug == slug))
+
+
 def is_retired(variant: Variant) -> bool:
     """Whether the variant's combination is no longer among the product's options."""
     return variant.choice_key.startswith(RETIRED)
@@ -207,6 +217,7 @@ def portrait(session: Session, product_id: int) -> Mapping[str, Any]:
     seen: dict[str, Any] = {
         name: getattr(product, name) for name in ("title", "slug", "tagline", "description", "status", "position")
     }
+    seen["successor"] = slug_of(session, product.successor_id) or None
     for name in ("publish_at", "unpublish_at"):
         moment = getattr(product, name)
         seen[name] = moment.isoformat(timespec="minutes") if moment else None

@@ -9,13 +9,14 @@ import unicodedata
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from shop.catalog.gallery import add_image, change_image, move_image, remove_image
 from shop.catalog.matrix import set_options
-from shop.catalog.models import Product, ProductImage, Variant
+from shop.catalog.models import OldSlug, Product, ProductImage, Variant
 from shop.catalog.saving import hold, line, page_of_text, saved, unique
+from shop.catalog.standing import MOST_STEPS
 from shop.catalog.text import render_markdown
 from shop.catalog.variants import (
     VariantFields,
@@ -25,6 +26,7 @@ from shop.catalog.variants import (
     live_variants,
     set_prices,
 )
+from shop.db import insert_once
 from shop.errors import InvalidChange
 
 __all__ = [
@@ -56,7 +58,8 @@ SLUG_TAKEN = "Another product has this address already."
 class ProductFields:
     """What staff write about a product. Times are UTC; `description` is Markdown; `currency` is fixed at creation.
 
-    `position` orders the shop's list; None leaves it, and puts a new product last.
+    `position` orders the shop's list; None leaves it, and puts a new product last. `successor_id` is the product that is offered
+    once this one is not sold any more.
     """
 
     slug: str
@@ -67,6 +70,7 @@ class ProductFields:
     publish_at: datetime | None = None
     unpublish_at: datetime | None = None
     position: int | None = None
+    successor_id: int | None = None
 
 
 def create_product(session: Session, fields: ProductFields) -> Product:
@@ -98,18 +102,44 @@ def _write(session: Session, product: Product, fields: ProductFields) -> None:
         raise InvalidChange("slug", "Use lower-case letters, digits and single hyphens, such as trump-kim-tee.")
     tagline = line("tagline", fields.tagline, 200, "a tagline", required=False)
     description = page_of_text("description", fields.description, 20_000)
+    _check_successor(session, product, fields.successor_id)
     if fields.publish_at and fields.unpublish_at and fields.unpublish_at <= fields.publish_at:
         raise InvalidChange("unpublish_at", "The end comes after the beginning.")
     with session.no_autoflush:
         if session.scalar(select(Product.id).where(Product.slug == slug, Product.id != (product.id or 0))):
             raise InvalidChange("slug", SLUG_TAKEN)
     with unique(session, "slug", SLUG_TAKEN):
+        _keep_address(session, product, slug)
+        product.successor_id = fields.successor_id
         product.title, product.slug, product.tagline = title, slug, tagline
         product.description, product.description_html = description, render_markdown(description)
         product.publish_at, product.unpublish_at = fields.publish_at, fields.unpublish_at
         if fields.position is not None:
             product.position = fields.position
         session.add(product)
+
+
+def _check_successor(session: Session, product: Product, successor_id: int | None) -> None:
+    """Refuse what would lead nowhere: a product that is not there, itself, or one that leads back here."""
+    step = successor_id
+    for _ in range(MOST_STEPS):
+        if step is None or step == product.successor_id:
+            return
+        if step == product.id:
+            raise InvalidChange("successor_id", "This product would take its own place, in a circle.")
+        found = session.execute(select(Product.successor_id).where(Product.id == step)).one_or_none()
+        if found is None:
+            raise InvalidChange("successor_id", "Choose a product of this shop.")
+        step = found.successor_id
+
+
+def _keep_address(session: Session, product: Product, slug: str) -> None:
+    """Remember the address that a product gives up, and let it have back one of its own. Another's stays that other's until
+    somebody takes it for a new product: then what was printed leads to what stands there now.
+    """
+    session.execute(delete(OldSlug).where(OldSlug.slug == slug).execution_options(synchronize_session=False))
+    if product in session and product.slug != slug:
+        insert_once(session, OldSlug, {"slug": product.slug, "product_id": product.id})
 
 
 def publish(session: Session, product_id: int, version: int | None = None) -> Product:

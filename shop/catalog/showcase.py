@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import Connection, and_, bindparam, func, or_, select
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy.orm import Session, aliased, selectinload
 
 from shop.catalog.models import CatalogueClock, Product, ProductImage, ProductOption, Variant
 from shop.catalog.window import on_sale
@@ -65,7 +65,9 @@ class VariantView:
 
 @dataclass(frozen=True, slots=True)
 class ProductView:
-    """A product as readers see it now. `version` identifies everything but the stock."""
+    """A product as readers see it now. `version` identifies everything but the stock, `successor` is the slug of what is
+    offered in its place once it is not sold any more (empty without one).
+    """
 
     id: int
     slug: str
@@ -80,6 +82,7 @@ class ProductView:
     publish_at: datetime | None
     unpublish_at: datetime | None
     status: str
+    successor: str = ""
 
     @property
     def price_from(self) -> Money:
@@ -175,11 +178,14 @@ class Showcase:
 
         One statement when the product is known here, five when it is not.
         """
+        view = self.known(reader, slug)
+        return view if view is not None and on_sale(view, moment or now()) else None
+
+    def known(self, reader: Session | Connection, slug: str) -> ProductView | None:
+        """As `product`, whether or not it is on sale now: what readers may be told of it is for whoever asks to decide."""
         rows = reader.execute(_PULSE, {"slug": slug}).all()
         kept = self._recall(reader, slug, rows[0][0] if rows else 0)
-        if kept is None or not on_sale(kept.view, moment or now()):
-            return None
-        return kept.with_stock(tuple((row[1], row[2]) for row in rows))
+        return kept.with_stock(tuple((row[1], row[2]) for row in rows)) if kept is not None else None
 
     def _recall(self, reader: Session | Connection, slug: str, version: int) -> _Kept | None:
         with self._lock:
@@ -204,8 +210,10 @@ class Showcase:
 
 
 def _read(session: Session, slug: str, version: int) -> ProductView | None:
-    product = session.scalars(
-        select(Product)
+    successor = aliased(Product)
+    found = session.execute(
+        select(Product, successor.slug)
+        .outerjoin(successor, successor.id == Product.successor_id)
         .where(Product.slug == slug)
         .options(
             selectinload(Product.options).selectinload(ProductOption.values),
@@ -214,8 +222,9 @@ def _read(session: Session, slug: str, version: int) -> ProductView | None:
         )
         .execution_options(populate_existing=True)
     ).one_or_none()
-    if product is None:
+    if found is None:
         return None
+    product, successor_slug = found
     return ProductView(
         id=product.id,
         slug=product.slug,
@@ -235,6 +244,7 @@ def _read(session: Session, slug: str, version: int) -> ProductView | None:
         publish_at=product.publish_at,
         unpublish_at=product.unpublish_at,
         status=product.status,
+        successor=successor_slug or "",
     )
 
 

@@ -14,7 +14,7 @@ from email.message import EmailMessage
 from email.utils import format_datetime, parseaddr
 from functools import lru_cache
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import css_inline
 from babel import Locale
@@ -22,7 +22,7 @@ from babel.dates import format_date
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from shop.languages import TRANSLATED, catalogue, gettext_noop, language_of, tag_of
-from shop.mail.outbox import unreachable
+from shop.mail.outbox import ABOUT_ORDERS, unreachable
 from shop.money import Money, format_money
 from shop.schema import resource_folder
 
@@ -32,6 +32,7 @@ SUBJECTS = {
     "shipped": gettext_noop("Your order %(number)s is on its way"),
     "refunded": gettext_noop("Your refund for order %(number)s"),
     "order_needs_you": gettext_noop("Your order %(number)s needs you"),
+    "back_in_stock": gettext_noop("%(title)s is back"),
     "staff_attention": gettext_noop("Order %(number)s needs somebody to look at it"),
     "staff_dispute": gettext_noop("The payment of order %(number)s is disputed"),
     "staff_books": gettext_noop("The shop and Stripe disagree about order %(number)s"),
@@ -120,7 +121,8 @@ class Stationery:
 def write(stationery: Stationery, letter: Letter, order: Ordered | None) -> EmailMessage:
     """The message of `letter`. Written twice of the same order, it comes out the same to the byte, with one Message-ID.
 
-    A buyer's message is in the language of the order. `letter.context` may hold a `reason`, one sentence, and holds for
+    A buyer's message is in the language of the order; one about no order says in its context what it is about, and in which
+    `locale`. `letter.context` may hold a `reason`, one sentence, and holds for
     refunded the `amount_minor` given back, in the order's currency. Raises CannotWrite when the recipient is no address, the
     order is gone, or the context lacks what the message is about.
     """
@@ -129,14 +131,18 @@ def write(stationery: Stationery, letter: Letter, order: Ordered | None) -> Emai
         raise CannotWrite(problem)
     if letter.kind not in SUBJECTS:
         raise CannotWrite(f"there is no such message as {letter.kind}")
-    if order is None:
+    if order is None and letter.kind in ABOUT_ORDERS:
         raise CannotWrite("the order is no longer there")
     shop_name = one_line(stationery.shop_name)
     sender_name, sender = parseaddr(stationery.sender)
     mark = hashlib.sha256(f"{letter.id}:{letter.dedupe_key}".encode()).hexdigest()[:24]
 
-    locale = stationery.locale if letter.kind.startswith("staff_") else order.locale or stationery.locale
-    shown = _values(stationery, letter, order, locale)
+    if order is None or letter.kind not in ABOUT_ORDERS:
+        locale = str(letter.context.get("locale") or "") or stationery.locale
+        shown = _values_of_return(stationery, letter, locale)
+    else:
+        locale = stationery.locale if letter.kind.startswith("staff_") else order.locale or stationery.locale
+        shown = _values(stationery, letter, order, locale)
     templates = _templates(language_of(locale))
     message = EmailMessage()
     message["Subject"] = shown["subject"]
@@ -194,6 +200,27 @@ def _values(stationery: Stationery, letter: Letter, order: Ordered, locale: str)
         "money": money,
         "currency": order.total.currency.upper(),
         "placed_on": format_date(order.placed_at, format="long", locale=locale),
+    }
+
+
+def _values_of_return(stationery: Stationery, letter: Letter, locale: str) -> dict[str, Any]:
+    """What is said of something that is back; see `shop.mail.waiting` for the context."""
+    said = letter.context
+    title, slug, minor = (said.get(name) for name in ("title", "slug", "price_minor"))
+    if not (isinstance(title, str) and isinstance(slug, str) and type(minor) is int):
+        raise CannotWrite("it does not say what is back")
+    title = one_line(title)
+    return {
+        "shop_name": one_line(stationery.shop_name),
+        "shop_url": stationery.shop_url,
+        "test_mode": False,
+        "language": tag_of(locale),
+        "subject": catalogue(language_of(locale)).gettext(SUBJECTS[letter.kind]) % {"title": title},
+        "title": title,
+        "variant_title": one_line(str(said.get("variant_title") or "")),
+        "price": format_money(minor, str(said.get("currency") or ""), locale),
+        "product_url": f"{stationery.shop_url}/products/{quote(slug)}",
+        "story_url": _web_address(str(said.get("story_url") or "")),
     }
 
 

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from shop.db import insert_once
 from shop.mail.models import OutboxMessage
 
-KINDS = frozenset(
+ABOUT_ORDERS = frozenset(
     {
         "receipt",
         "payment_failed",
@@ -20,6 +20,7 @@ KINDS = frozenset(
         "staff_books",
     }
 )
+KINDS = ABOUT_ORDERS | {"back_in_stock"}
 LONGEST_ADDRESS = 320  # 64 before the @, 255 after it: RFC 5321, 4.5.3.1
 
 
@@ -36,7 +37,8 @@ def post(
     In the caller's transaction, never committed here: a message exists exactly when what it tells of has happened.
     `kind` is one of KINDS. `context` holds what the order itself cannot tell at the time of sending: a `reason`, one sentence,
     which a buyer reads in the order's language if the catalogues have it (`gettext_noop` marks it for them), or the
-    `amount_minor` of a refund. Lines, amounts and parcels are read then, through `order_id`.
+    `amount_minor` of a refund. Lines, amounts and parcels are read then, through `order_id`. A message about no order holds
+    all that it says (see `shop.mail.waiting`).
 
     A recipient that no mail can reach (empty, too long, with a line break in it) is no reason to undo a payment: the
     message is written down as failed, for staff to see. Raises ValueError for an unknown kind or a malformed key.

@@ -10,22 +10,24 @@ from werkzeug.exceptions import HTTPException
 
 from shop.db import is_away
 from shop.errors import PaymentRefused, ShopError
+from shop.languages import gettext_noop
+from shop.web.languages import gettext, told
 from shop.web.limits import limiter
 from shop.web.naming import shown_path
 
 log = structlog.get_logger(__name__)
 
 TITLES = {
-    400: "That did not work",
-    403: "This is not for you to see",
-    404: "Nothing here",
-    405: "That does not work here",
-    409: "That is no longer possible",
-    413: "That is too large",
-    422: "Something is not right yet",
-    429: "A little slower, please",
-    500: "Something broke on our side",
-    503: "Back in a moment",
+    400: gettext_noop("That did not work"),
+    403: gettext_noop("This is not for you to see"),
+    404: gettext_noop("Nothing here"),
+    405: gettext_noop("That does not work here"),
+    409: gettext_noop("That is no longer possible"),
+    413: gettext_noop("That is too large"),
+    422: gettext_noop("Something is not right yet"),
+    429: gettext_noop("A little slower, please"),
+    500: gettext_noop("Something broke on our side"),
+    503: gettext_noop("Back in a moment"),
 }
 # Part of what programs may rely on, so not the library's names for a status, which change between its releases.
 CODES = {
@@ -40,14 +42,16 @@ CODES = {
     503: "unavailable",
 }
 SENTENCES = {
-    400: "The request could not be understood. Go back, reload the page and try again.",
-    403: "Your account does not have the right for this page.",
-    404: "This page does not exist, or it is no longer here.",
-    405: "This address cannot be used in that way.",
-    413: "What you sent is larger than we can take.",
-    429: "There were too many requests from your address. Please wait a minute and try again.",
-    500: "We have been told about it. Nothing was charged by this page; please try again in a moment.",
-    503: "The shop cannot get at its own records right now. Nothing was charged by this page; please try again in a moment.",
+    400: gettext_noop("The request could not be understood. Go back, reload the page and try again."),
+    403: gettext_noop("Your account does not have the right for this page."),
+    404: gettext_noop("This page does not exist, or it is no longer here."),
+    405: gettext_noop("This address cannot be used in that way."),
+    413: gettext_noop("What you sent is larger than we can take."),
+    429: gettext_noop("There were too many requests from your address. Please wait a minute and try again."),
+    500: gettext_noop("We have been told about it. Nothing was charged by this page; please try again in a moment."),
+    503: gettext_noop(
+        "The shop cannot get at its own records right now. Nothing was charged by this page; please try again in a moment."
+    ),
 }
 
 
@@ -82,7 +86,7 @@ def answer_for(status: int, code: str, detail: str) -> Response:
         else "storefront"
     )
     page = render_template(
-        f"{area}/error.html", title=TITLES.get(status, "Something is not right"), message=detail, status=status
+        f"{area}/error.html", title=gettext(TITLES.get(status, "Something is not right")), message=detail, status=status
     )
     return Response(page, status=status, mimetype="text/html")
 
@@ -96,7 +100,7 @@ def register(app: Flask) -> None:
             log.error("payment_refused", reason=error.reason)
         elif error.status >= 500:
             log.warning("refused", code=error.code)
-        return answer_for(error.status, error.code, str(error))
+        return answer_for(error.status, error.code, told(error))
 
     @app.errorhandler(CSRFError)
     def _csrf(error: CSRFError) -> Response:
@@ -109,7 +113,9 @@ def register(app: Flask) -> None:
         status = error.code or 500
         if status < 400 or error.response is not None:
             return error.get_response()  # type: ignore[return-value]
-        answer = answer_for(status, CODES.get(status, "refused"), SENTENCES.get(status, error.description or ""))
+        answer = answer_for(
+            status, CODES.get(status, "refused"), gettext(SENTENCES.get(status, error.description or ""))
+        )
         for name, value in error.get_headers():
             if name.lower() in {"allow", "retry-after"}:
                 answer.headers[name] = value
@@ -123,7 +129,7 @@ def register(app: Flask) -> None:
         # Flask tells whoever watches over it of exceptions that nobody handles, so not of those that come here.
         got_request_exception.send(app, _async_wrapper=app.ensure_sync, exception=error)
         try:
-            return answer_for(500, "internal", SENTENCES[500])
+            return answer_for(500, "internal", gettext(SENTENCES[500]))
         except Exception as second:  # whatever broke the page may break the page that says so
             log.error("unhandled", path=shown_path(), exc_info=second)
             return Response(SENTENCES[500] + "\n", status=500, mimetype="text/plain")
@@ -133,6 +139,6 @@ def register(app: Flask) -> None:
         if not is_away(error):
             return _broken(error)
         log.warning("database_unreachable", path=shown_path(), kind=type(error).__name__)
-        answer = answer_for(503, "database_unreachable", SENTENCES[503])
+        answer = answer_for(503, "database_unreachable", gettext(SENTENCES[503]))
         answer.headers["Retry-After"] = "5"
         return answer

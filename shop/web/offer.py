@@ -15,6 +15,7 @@ from shop.catalog.showcase import OptionView, ProductView
 from shop.errors import BadQuantity
 from shop.fulfilment.rates import countries_served
 from shop.money import format_money
+from shop.web.languages import gettext, told
 
 # Staff change shipping zones rarely, and a country that went away is refused at checkout anyway.
 COUNTRIES_FRESH_FOR = 30.0
@@ -107,8 +108,10 @@ class Pick(RadioField):  # type: ignore[misc]
     """One choice of an option. An invented value is as good as none: the message is the same."""
 
     def __init__(self, label: str, **rest: object) -> None:
-        article = "an" if label[:1].lower() in "aeiou" else "a"
-        self.sentence = f"Choose {article} {label.lower()}."
+        if label[:1].lower() in "aeiou":
+            self.sentence = gettext("Choose an %(option)s.", option=label.lower())
+        else:
+            self.sentence = gettext("Choose a %(option)s.", option=label.lower())
         super().__init__(label, validators=[InputRequired(self.sentence)], **rest)
 
     def pre_validate(self, form: Form) -> None:
@@ -125,7 +128,7 @@ class Quantity(StringField):  # type: ignore[misc]
 
     def pre_validate(self, form: Form) -> None:
         if self.pieces is None:
-            raise ValidationError(str(BadQuantity(self.limit)))
+            raise ValidationError(told(BadQuantity(self.limit)))
 
     @property
     def pieces(self) -> int | None:

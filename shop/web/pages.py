@@ -10,6 +10,7 @@ from shop.catalog.pictures import FORMATS, WIDTHS, widths_of
 from shop.config import Settings
 from shop.money import Money, decimal_text, format_money
 from shop.web.assets import asset_url
+from shop.web.languages import gettext, page_locale, page_tag
 
 SIZES = frozenset(map(str, WIDTHS))
 MIME = {"avif": "image/avif", "webp": "image/webp", "jpg": "image/jpeg"}
@@ -31,8 +32,11 @@ def register(app: Flask, settings: Settings) -> None:
 
     def money(amount: Money | int, currency: str | None = None) -> str:
         if isinstance(amount, Money):
-            return format_money(amount.minor, amount.currency, locale)
-        return format_money(amount, currency or settings.shop_currency, locale)
+            return format_money(amount.minor, amount.currency, page_locale())
+        return format_money(amount, currency or settings.shop_currency, page_locale())
+
+    def ngettext(singular: str, plural: str, number: int) -> str:
+        return gettext(singular if number == 1 else plural)
 
     def day(moment: datetime) -> str:
         return format_date(moment, format="long", locale=locale)
@@ -43,9 +47,12 @@ def register(app: Flask, settings: Settings) -> None:
         shown = format_datetime(moment, format="medium", locale=locale)
         return Markup('<time datetime="{}">{} UTC</time>').format(moment.isoformat(timespec="seconds"), shown)
 
+    app.jinja_env.add_extension("jinja2.ext.i18n")
+    app.jinja_env.install_gettext_callables(gettext, ngettext, newstyle=True)  # type: ignore[attr-defined]
     app.jinja_env.filters.update(money=money, day=day, moment=moment_text, decimal=decimal_text)
     app.jinja_env.globals.update(
         asset=asset_url,
+        page_tag=page_tag,
         media_url=media_url,
         srcset=srcset,
         widths_of=widths_of,

@@ -13,6 +13,7 @@ from shop.catalog.showcase import ProductView, VariantView
 from shop.errors import CannotShipThere
 from shop.money import format_money
 from shop.web.house import house
+from shop.web.languages import gettext, page_locale, told
 from shop.web.offer import PRESS, SLUG, Countries, Pick, Quantity, field_of, new_press
 
 # As much of a quantity as is shown again: what is longer is none.
@@ -55,7 +56,7 @@ def press_sent() -> str:
 
 def country_field(countries: Countries) -> StringField:
     """The field of a country that is served, or of none."""
-    return StringField("Ship to", [Optional(), AnyOf([code for code, _ in countries], str(CannotShipThere("")))])
+    return StringField("Ship to", [Optional(), AnyOf([code for code, _ in countries], told(CannotShipThere("")))])
 
 
 def read_wish(
@@ -83,7 +84,7 @@ def read_wish(
     }
     variant = product.variant_of(frozenset(chosen.values())) if len(chosen) == len(product.options) else None
     if variant is None and not errors:
-        errors[unmatched] = "This combination does not exist. Choose another one."
+        errors[unmatched] = gettext("This combination does not exist. Choose another one.")
     typed = str(form["country"].data or "")
     country = typed if typed in dict(countries) else ""
     filled = Filled(chosen, str(form["quantity"].data or "")[:LONGEST_QUANTITY], country, errors)
@@ -98,5 +99,5 @@ def price_changed(product: ProductView, wish: Wish, shown: str) -> str:
     variant = wish.variant
     if not shown or f",{variant.id}:{variant.price_minor}," in f",{shown},":
         return ""
-    price = format_money(variant.price_minor, product.currency, house().settings.shop_locale)
-    return f"The price has changed since you opened this page: it is now {price}."
+    price = format_money(variant.price_minor, product.currency, page_locale())
+    return gettext("The price has changed since you opened this page: it is now %(price)s.", price=price)

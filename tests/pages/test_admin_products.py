@@ -405,3 +405,25 @@ def test_somebody_who_may_only_look_gets_no_button_to_press(client: FlaskClient,
     ]
     assert len(page.all("fieldset", disabled="")) == 2
     assert len(page.all("button", type="submit")) == 1, "the one to log out"
+
+
+def test_a_successor_is_chosen_by_its_address_and_stands_in_the_trail(
+    desk: Reader, database: Database, tee: int
+) -> None:
+    with database.transaction() as session:
+        mug = a_product(session, "mug").id
+    address = f"/admin/products/{tee}"
+    assert desk.send(desk.get(address), address, successor=" mug ").status == 303
+    with database.reading() as session:
+        assert session.get_one(Product, tee).successor_id == mug
+    assert desk.get(address).form(address).fields["successor"] == "mug"
+    assert "successor" in desk.get("/admin/audit").words
+
+    for wrong, sentence in (("tee", "in a circle"), ("nothing", "No product has this address.")):
+        page = desk.send(desk.get(address), address, successor=wrong)
+        assert page.status == 422
+        assert sentence in page.beside("successor")
+
+    assert desk.send(desk.get(address), address, successor="").status == 303
+    with database.reading() as session:
+        assert session.get_one(Product, tee).successor_id is None

@@ -16,14 +16,14 @@ from babel.messages.pofile import read_po
 
 from shop.languages import CATALOGUES, DOMAIN, TRANSLATED, best_locale, language_of, tag_of
 from shop.mail.messages import Parcel, Stationery, write
-from shop.mail.outbox import KINDS
+from shop.mail.outbox import ABOUT_ORDERS
 from shop.mail.transports import as_bytes
 from shop.money import Money
 from tests.support.letters import a_letter, ordered
 
 ROOT = Path(__file__).parents[2]
 STATIONERY = Stationery("The Ledger Shop", "https://shop.example.com", "shop@example.com", "en_SG")
-FOR_BUYERS = sorted(kind for kind in KINDS if not kind.startswith("staff_"))
+FOR_BUYERS = sorted(kind for kind in ABOUT_ORDERS if not kind.startswith("staff_"))
 PLACEHOLDER = re.compile(r"%\(\w+\)s|%")
 # A product's name, a carrier's, a story's: not the shop's words, so in no catalogue.
 PARCEL = Parcel("SingPost", "SP123456789SG", "https://track.example.com/SP123456789SG")
@@ -121,7 +121,7 @@ def test_a_buyer_who_named_no_language_is_written_to_in_the_shops() -> None:
     assert "Terima kasih" in text
 
 
-@pytest.mark.parametrize("kind", sorted(KINDS - set(FOR_BUYERS)))
+@pytest.mark.parametrize("kind", sorted(ABOUT_ORDERS - set(FOR_BUYERS)))
 def test_staff_are_written_to_in_the_shops_language_whatever_the_buyer_reads(kind: str) -> None:
     message, text, html = said(kind, "zh_Hans_SG", reason="Paid 96.00 where 97.00 was due.")
     assert message["Content-Language"] == "en-SG"

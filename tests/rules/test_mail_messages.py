@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 import pytest
 
 from shop.mail.messages import CannotWrite, OrderedLine, Parcel, Stationery, address_lines, write
-from shop.mail.outbox import KINDS
+from shop.mail.outbox import ABOUT_ORDERS
 from shop.mail.transports import as_bytes
 from shop.money import Money
 from tests.support.letters import a_letter, ordered
@@ -103,7 +103,7 @@ def test_amounts_are_those_of_the_orders_currency(currency: str, locale: str, to
     assert total in Page(html).words
 
 
-@pytest.mark.parametrize("kind", sorted(KINDS))
+@pytest.mark.parametrize("kind", sorted(ABOUT_ORDERS))
 def test_every_kind_of_message_can_be_written_and_keeps_to_the_rules_of_the_wire(kind: str) -> None:
     order = ordered(
         lines=(OrderedLine("Long " * 400 + "é", "x" * 2000, 1, Money(100, "sgd"), Money(100, "sgd")),),

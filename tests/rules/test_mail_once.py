@@ -11,7 +11,7 @@ from sqlalchemy import select
 from shop.config import Settings
 from shop.db import Database, now
 from shop.mail.models import OutboxMessage
-from shop.mail.outbox import KINDS, post
+from shop.mail.outbox import ABOUT_ORDERS, post
 from shop.mail.sending import LONGEST_WAIT, MOST_ATTEMPTS, Sent, send_due
 from shop.mail.transports import SmtpTransport, transport_for
 from shop.workshop import Workshop
@@ -56,7 +56,7 @@ def send_until_quiet(workshop: Workshop, transport: Any) -> Sent:
     return Sent(sent, failed, later)
 
 
-@pytest.mark.parametrize("kind", sorted(KINDS))
+@pytest.mark.parametrize("kind", sorted(ABOUT_ORDERS))
 @pytest.mark.parametrize("locale", ["", "zh_Hans_SG"])
 def test_each_kind_leaves_once_after_a_server_that_is_busy_hangs_up_and_closes_down(
     workshop: Workshop, database: Database, kind: str, locale: str
@@ -73,7 +73,7 @@ def test_each_kind_leaves_once_after_a_server_that_is_busy_hangs_up_and_closes_d
     assert rows(database) == [(kind, "sent", 8)]
 
 
-@pytest.mark.parametrize("kind", sorted(KINDS))
+@pytest.mark.parametrize("kind", sorted(ABOUT_ORDERS))
 def test_each_kind_waits_for_a_server_that_is_down_and_leaves_once_when_it_is_back(
     workshop: Workshop, database: Database, kind: str
 ) -> None:
@@ -89,14 +89,14 @@ def test_each_kind_waits_for_a_server_that_is_down_and_leaves_once_when_it_is_ba
 
 
 def test_a_refused_recipient_keeps_nobody_elses_message(workshop: Workshop, database: Database) -> None:
-    for kind in sorted(KINDS):
+    for kind in sorted(ABOUT_ORDERS):
         write_down(database, kind)
     with a_mail_server() as server:
         server.to_recipient += ["550 no such mailbox"]
-        assert send_until_quiet(workshop, transport_for(server.url)) == Sent(sent=len(KINDS) - 1, failed=1)
+        assert send_until_quiet(workshop, transport_for(server.url)) == Sent(sent=len(ABOUT_ORDERS) - 1, failed=1)
     kinds = {message["Message-ID"].strip("<").partition(".")[0] for message in server.kept}
-    assert [state for _, state, _ in rows(database)] == ["failed"] + ["sent"] * (len(KINDS) - 1)
-    assert kinds == KINDS - {min(KINDS)}
+    assert [state for _, state, _ in rows(database)] == ["failed"] + ["sent"] * (len(ABOUT_ORDERS) - 1)
+    assert kinds == ABOUT_ORDERS - {min(ABOUT_ORDERS)}
 
 
 def test_a_server_that_is_down_for_good_costs_a_message_its_ten_tries_and_is_said(
@@ -137,8 +137,8 @@ def test_the_amount_of_a_refund_is_told_in_the_currency_of_the_order(workshop: W
 
 def test_without_a_fault_every_kind_leaves_in_one_run(workshop: Workshop, database: Database) -> None:
     """The control: the runs above were the server's doing."""
-    for kind in sorted(KINDS):
+    for kind in sorted(ABOUT_ORDERS):
         write_down(database, kind)
     with a_mail_server() as server:
-        assert send_due(database, transport_for(server.url), workshop.compose) == Sent(sent=len(KINDS))
-        assert server.conversations == len(KINDS)
+        assert send_due(database, transport_for(server.url), workshop.compose) == Sent(sent=len(ABOUT_ORDERS))
+        assert server.conversations == len(ABOUT_ORDERS)

@@ -12,7 +12,7 @@ from flask import render_template, request
 from sqlalchemy.orm import Session
 from wtforms import BooleanField, Field, Form, SelectField
 
-from shop.catalog.backroom import is_retired, option_values, portrait, product_for_editing
+from shop.catalog.backroom import is_retired, option_values, portrait, product_for_editing, slug_of
 from shop.catalog.models import Product
 from shop.catalog.window import shown_as
 from shop.db import now
@@ -101,7 +101,7 @@ class Editor:
         return render_template(
             "admin/product.html",
             product=product,
-            details=self.details or ProductForm(obj=product),
+            details=self.details or self.saved_details(),
             options=self.options or option_rows(None, product),
             variants=[form for form in variants if not is_retired(form.variant)],
             price=self.price or self.one_price(None),
@@ -117,6 +117,10 @@ class Editor:
             VariantForm(sent if sent and f"variant-{variant.id}-sku" in sent else None, variant, self.product.currency)
             for variant in self.product.variants
         ]
+
+    def saved_details(self) -> ProductForm:
+        """The form of texts and times as it is saved."""
+        return ProductForm(obj=self.product, successor=slug_of(reading(), self.product.successor_id))
 
     def one_price(self, sent: Any) -> OnePriceForm:
         """The form that gives every variant one price."""
@@ -138,7 +142,7 @@ class Editor:
         self.version = self.product.version
         self.stale = message
         if self.details:
-            self._compare([self.details], [ProductForm(obj=self.product)])
+            self._compare([self.details], [self.saved_details()])
         if self.options:
             self._compare(self.options, option_rows(None, self.product))
         if self.variants:

@@ -131,11 +131,17 @@ class ProductForm(Form):  # type: ignore[misc]
     """A product's texts and times."""
 
     title = StringField("Title")
-    slug = StringField("Address", description="Lower-case letters, digits and hyphens. Old links stop working.")
+    slug = StringField(
+        "Address", description="Lower-case letters, digits and hyphens. Links to an old address lead on to the new one."
+    )
     tagline = StringField("Tagline", description="One sentence under the title.")
     description = TextAreaField("Description", description="Markdown: **bold**, *italic*, lists, links.")
     publish_at = UtcMoment("On sale from", description="UTC. Empty: as soon as it is published.")
     unpublish_at = UtcMoment("On sale until", description="UTC. Empty: without end.")
+    successor = StringField(
+        "Successor",
+        description="Address of the product that is offered once this one is sold out or gone. Empty: readers may ask to be told.",
+    )
 
 
 class VariantForm(PriceForm):

@@ -4,7 +4,7 @@ from flask import flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from shop.catalog import editing
-from shop.catalog.backroom import count_products, list_products, portrait
+from shop.catalog.backroom import count_products, id_of, list_products, portrait
 from shop.catalog.models import PRODUCT_STATUSES
 from shop.errors import InvalidChange, StaleEdit
 from shop.staff import audit
@@ -73,6 +73,11 @@ def edit_product(product_id: int) -> Answer:
     form = editor.details = ProductForm(request.form)
     if not form.validate():
         return editor.page(), 422
+    successor = (form.successor.data or "").strip()
+    successor_id = id_of(reading(), successor) if successor else None
+    if successor and successor_id is None:
+        put(form, InvalidChange("successor", "No product has this address."))
+        return editor.page(), 422
     fields = editing.ProductFields(
         slug=form.slug.data or "",
         title=form.title.data or "",
@@ -81,12 +86,13 @@ def edit_product(product_id: int) -> Answer:
         description=form.description.data or "",
         publish_at=form.publish_at.data,
         unpublish_at=form.unpublish_at.data,
+        successor_id=successor_id,
     )
     try:
         with writing() as session, watched(session, "product.edit", editor.product):
             editing.edit_product(session, product_id, editor.version, fields)
     except InvalidChange as refused:
-        put(form, refused)
+        put(form, refused, {"successor_id": "successor"})
         return editor.page(), 422
     except StaleEdit as stale:
         return editor.overtaken(str(stale))
