@@ -46,6 +46,11 @@ def widths_of(width: int) -> tuple[int, ...]:
     return tuple(w for w in WIDTHS if w <= width) or (WIDTHS[0],)
 
 
+def height_of(width: int, height: int, at: int) -> int:
+    """How high a picture of this original size is in the width `at`."""
+    return max(round(height * at / width), 1)
+
+
 def store_picture(folder: Path, raw: bytes) -> StoredPicture:
     """Check `raw` (an uploaded file) and write its sizes into `folder`; storing one picture twice is the same as once.
 
@@ -60,7 +65,7 @@ def store_picture(folder: Path, raw: bytes) -> StoredPicture:
     image = _open(raw)
     folder.mkdir(parents=True, exist_ok=True)
     for width in widths_of(image.width):
-        height = max(round(image.height * width / image.width), 1)
+        height = height_of(image.width, image.height, width)
         sized = image if width == image.width else image.resize((width, height), Image.Resampling.LANCZOS)
         for extension in FORMATS:
             target = folder / f"{key}-{width}.{extension}"

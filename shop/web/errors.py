@@ -57,7 +57,7 @@ SENTENCES = {
 
 def wants_json() -> bool:
     """Programs get JSON: those that ask for it, and those behind addresses that only programs use."""
-    if request.path.startswith(("/webhooks/", "/api/")):
+    if request.path.startswith(("/webhooks/", "/api/", "/oembed")):
         return True
     best = request.accept_mimetypes.best_match(["text/html", "application/json"])
     return (

@@ -5,7 +5,7 @@ No cookie is read or set here. A frame may be framed by the publisher's hosts; w
 
 from flask import Blueprint, Flask, Response, request
 
-from shop.web.embed import beacon, buying, files, frame
+from shop.web.embed import beacon, buying, files, frame, oembed
 from shop.web.embed.frames import Frames
 from shop.web.headers import content_policy, frame_ancestors
 from shop.web.house import House
@@ -25,6 +25,7 @@ def register(app: Flask) -> None:
     door.add_url_rule("/embed/frame.css", view_func=files.sheet)
     door.add_url_rule("/embed/frame", view_func=frame.show)
     door.add_url_rule("/embed/frame", view_func=frame.show_again, methods=["POST"])
+    door.add_url_rule("/oembed", "oembed", oembed.show)
     door.add_url_rule("/embed/cart", view_func=buying.add, methods=["POST"])
     door.add_url_rule("/embed/beacon", view_func=beacon.tell, methods=["POST"])
     door.add_url_rule("/embed/checkout", view_func=buying.check_out, methods=["POST"])
