@@ -24,6 +24,8 @@ class Wanted:
     article_id: int | None
     article_title: str
     placement: str
+    tie_in_id: int | None
+    slot: str
 
     @property
     def key(self) -> str:
@@ -112,6 +114,8 @@ def _line(cart_id: int, want: Wanted, variant: Variant, pieces: int) -> dict[str
         "seen_price_minor": variant.price_minor,
         "article_title": want.article_title,
         "placement": want.placement,
+        "tie_in_id": want.tie_in_id,
+        "slot": want.slot,
     }
 
 

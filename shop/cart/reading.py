@@ -39,6 +39,8 @@ class CartLineView:
     article_id: int | None
     article_title: str
     placement: str
+    tie_in_id: int | None
+    slot: str
 
     @property
     def title(self) -> str:
@@ -126,6 +128,8 @@ CART = (
         CartLine.article_id,
         CartLine.article_title,
         CartLine.placement,
+        CartLine.tie_in_id,
+        CartLine.slot,
     )
     .select_from(Cart)
     .outerjoin(CartLine, CartLine.cart_id == Cart.id)
@@ -170,4 +174,6 @@ def _line(row: Any, currency: str, moment: datetime) -> CartLineView:
         article_id=row.article_id,
         article_title=row.article_title,
         placement=row.placement,
+        tie_in_id=row.tie_in_id,
+        slot=row.slot,
     )

@@ -130,10 +130,13 @@ def begin(
     _check(cart)
     rates = rates_for(session, destination, cart.subtotal.minor, settings.shop_currency)
     _check_total(cart, rates)
-    order = _store_order(connection, cart, rows, destination, digest, locale, livemode=livemode)
+    stories = {row.article_id: row.story or "" for row in rows if row.article_id is not None}
+    order = _store_order(connection, cart, stories, destination, digest, locale, livemode=livemode)
     # Chosen here and stored: a retried create must carry the same value, or Stripe refuses the key.
     expires_at = (now() + timedelta(minutes=settings.shop_session_minutes)).replace(microsecond=0)
-    begun = _store_attempt(connection, order, session_params(settings, order, cart, rates, expires_at), expires_at)
+    begun = _store_attempt(
+        connection, order, session_params(settings, order, cart, rates, expires_at, stories), expires_at
+    )
     # Last, so that others who want the same goods wait for no more than this statement and the commit.
     stock.reserve(session, stock.summed((line.variant_id, line.quantity) for line in cart.lines))
     return begun
@@ -182,7 +185,7 @@ def _say_if_paid(connection: Connection, cart_id: int) -> None:
 def _store_order(
     connection: Connection,
     cart: CartView,
-    rows: Any,
+    stories: Mapping[int, str],
     country: str,
     digest: str,
     locale: str,
@@ -210,13 +213,12 @@ def _store_order(
         },
     )
     order_id = cast("Any", added.inserted_primary_key)[0]
-    stories = {row.article_id: row.story for row in rows}
     connection.execute(_LINES, [_line_of(order_id, line, stories) for line in cart.lines])
     connection.execute(_ENTRY, {"order_id": order_id, "what": "placed", "source": "checkout", "amount_minor": total})
     return _Stored(order_id, number, token, country, locale)
 
 
-def _line_of(order_id: int, line: CartLineView, stories: Mapping[int, str | None]) -> dict[str, object]:
+def _line_of(order_id: int, line: CartLineView, stories: Mapping[int, str]) -> dict[str, object]:
     return {
         "order_id": order_id,
         "variant_id": line.variant_id,
@@ -229,10 +231,12 @@ def _line_of(order_id: int, line: CartLineView, stories: Mapping[int, str | None
         "quantity": line.quantity,
         "weight_grams": line.weight_grams,
         "article_id": line.article_id,
-        "article_url": stories.get(line.article_id or 0) or "",
+        "article_url": stories.get(line.article_id or 0, ""),
         # The headline of the buyer's own page: that of `articles` is what the first reader of a story sent, whoever it was.
         "article_title": line.article_title,
         "placement": line.placement,
+        "tie_in_id": line.tie_in_id,
+        "slot": line.slot,
     }
 
 

@@ -3,10 +3,12 @@
 Source of the rules: Stripe's reference for creating a Checkout Session, API version of the SDK in use.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
-from shop.cart.reading import CartView
+from shop.cart.reading import CartLineView, CartView
+from shop.checkout.origin import origin_of, origins
 from shop.config import Settings
 from shop.fulfilment.rates import Rate
 from shop.languages import language_of
@@ -60,10 +62,20 @@ class Payable(Protocol):
 
 
 def session_params(
-    settings: Settings, order: Payable, cart: CartView, rates: tuple[Rate, ...], expires_at: datetime
+    settings: Settings,
+    order: Payable,
+    cart: CartView,
+    rates: tuple[Rate, ...],
+    expires_at: datetime,
+    stories: Mapping[int, str] | None = None,
 ) -> dict[str, Any]:
-    """Parameters for `checkout.sessions.create`, as plain JSON values. Amounts in minor units, `expires_at` in Unix seconds."""
+    """Parameters for `checkout.sessions.create`, as plain JSON values. Amounts in minor units, `expires_at` in Unix seconds.
+
+    `stories` are the addresses of the lines' articles, by id.
+    """
     tags = {"order_id": str(order.id), "order_number": order.number}
+    told = [(line, (stories or {}).get(line.article_id or 0, "")) for line in cart.lines]
+    tags |= origins((line, story, line.quantity) for line, story in told)
     language = PAGE_LANGUAGES.get(language_of(order.locale)) if order.locale else None
     return {
         "mode": "payment",
@@ -72,7 +84,7 @@ def session_params(
         # The three do not propagate to each other: the session, the payment intent and the reference are set apart.
         "metadata": tags,
         "payment_intent_data": {"metadata": tags},
-        "line_items": [_line_item(settings, line) for line in cart.lines],
+        "line_items": [_line_item(settings, line, story) for line, story in told],
         "shipping_address_collection": {"allowed_countries": [order.country]},
         "shipping_options": [_shipping_option(rate) for rate in rates],
         "success_url": return_url(settings, order.access_token),
@@ -86,8 +98,8 @@ def session_params(
     }
 
 
-def _line_item(settings: Settings, line: Any) -> dict[str, Any]:
-    product: dict[str, Any] = {"name": line.title, "metadata": {"sku": line.sku}}
+def _line_item(settings: Settings, line: CartLineView, story: str) -> dict[str, Any]:
+    product: dict[str, Any] = {"name": line.title, "metadata": {"sku": line.sku} | origin_of(line, story)}
     if line.picture_key:
         product["images"] = [f"{settings.shop_url}/media/{line.picture_key}-640.jpg"]
     return {

@@ -8,6 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from shop.checkout.given_back import recount
+from shop.checkout.origin import origins
 from shop.checkout.owed import away
 from shop.checkout.refund_plan import Plan
 from shop.errors import InvalidChange
@@ -57,7 +58,7 @@ def store(
     )
     session.add(row)
     session.flush()
-    row.params = _params(order, row)
+    row.params = _params(order, row, _origins(session, wanted))
     session.add_all(
         RefundLine(refund_id=row.id, order_line_id=line_id, quantity=quantity, amount_minor=minor)
         for line_id, (quantity, minor) in sorted(wanted.lines.items())
@@ -102,8 +103,16 @@ def is_same(
     )
 
 
-def _params(order: Order, row: Refund) -> dict[str, Any]:
+def _origins(session: Session, wanted: Plan) -> Mapping[str, str]:
+    """Which stories' lines are paid back, as far as it is told in pieces."""
+    if not wanted.lines:
+        return {}
+    lines = session.scalars(select(OrderLine).where(OrderLine.id.in_(wanted.lines)).order_by(OrderLine.id))
+    return origins((line, line.article_url, wanted.lines[line.id][0]) for line in lines)
+
+
+def _params(order: Order, row: Refund, told: Mapping[str, str]) -> dict[str, Any]:
     """What Stripe is sent, stored so that a retry says the same. The metadata leads an event back to the row."""
-    ours = {"order_id": str(order.id), "order_number": order.number, "refund_id": str(row.id)}
+    ours = {"order_id": str(order.id), "order_number": order.number, "refund_id": str(row.id), **told}
     named = {"reason": row.reason} if row.reason else {}
     return {"payment_intent": order.payment_intent, "amount": row.amount_minor, "metadata": ours, **named}

@@ -37,6 +37,8 @@ class OrderLineView:
     article_url: str
     article_title: str
     placement: str
+    tie_in_id: int | None
+    slot: str
 
     @property
     def total(self) -> Money:
@@ -223,6 +225,8 @@ def _view(order: Order) -> OrderView:
                 article_url=line.article_url,
                 article_title=line.article_title,
                 placement=line.placement,
+                tie_in_id=line.tie_in_id,
+                slot=line.slot,
             )
             for line in order.lines
         ),

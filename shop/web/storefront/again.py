@@ -64,7 +64,15 @@ def _to_order(token: str) -> Response:
 
 def _wanted(order: OrderView) -> tuple[Wanted, ...]:
     return tuple(
-        Wanted(line.variant_id, line.quantity, line.article_id, line.article_title, line.placement)
+        Wanted(
+            variant_id=line.variant_id,
+            quantity=line.quantity,
+            article_id=line.article_id,
+            article_title=line.article_title,
+            placement=line.placement,
+            tie_in_id=line.tie_in_id,
+            slot=line.slot,
+        )
         for line in order.lines
     )
 
