@@ -1,5 +1,7 @@
 """Staff's Markdown into HTML that is safe to show. Done once, when a text is saved."""
 
+from html import unescape
+
 import nh3
 from markdown_it import MarkdownIt
 
@@ -44,3 +46,9 @@ def render_markdown(text: str) -> str:
         url_schemes={"http", "https", "mailto"},
         link_rel="nofollow noopener noreferrer",
     )
+
+
+def plain(html: str, limit: int) -> str:
+    """The words of HTML that `render_markdown` made, on one line, cut at a word's end so that they hold `limit` characters."""
+    words = " ".join(unescape(nh3.clean(html.replace("<br>", " "), tags=set())).split())
+    return words if len(words) <= limit else words[:limit].rpartition(" ")[0] or words[:limit]

@@ -24,6 +24,7 @@ from shop.web.offer import (
 )
 from shop.web.placing import count, counted, placement_in
 from shop.web.storefront.front import front
+from shop.web.storefront.seo import found
 from shop.web.wish import Filled, product_asked
 
 # Where no script of ours stands that could tell that its link was followed.
@@ -72,6 +73,7 @@ def render(view: ProductView, served: Countries, filled: Filled, slots: Mapping[
         gone=gone_values(view),
         prices=priced(view, house().settings.shop_locale),
         prices_shown=prices_shown(view),
+        found=found(house().settings, view),
         sold_out=[variant.title for variant in view.variants if variant.available <= 0],
         limit=house().settings.shop_max_quantity,
     )
