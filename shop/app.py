@@ -28,7 +28,9 @@ from shop.web import (
     webhooks,
 )
 from shop.web.assets import OTHERWISE, STATIC, is_current
+from shop.web.embed.keeping import KEPT_PATHS
 from shop.web.house import House, db
+from shop.web.kept_answers import KeptAnswers, Pulse
 
 
 class Shop(Flask):
@@ -74,6 +76,8 @@ def create_app(settings: Settings, gateway: Gateway | None = None) -> Flask:
     health.register(app)
     for door in (storefront, embed, admin, webhooks):
         door.register(app)
+    pulse = app.extensions["understory.pulse"] = Pulse(database.engine)
+    app.wsgi_app = KeptAnswers(app.wsgi_app, pulse, KEPT_PATHS)  # type: ignore[method-assign]
     if settings.shop_proxies:
         hops = settings.shop_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]

@@ -36,6 +36,9 @@ from shop.errors import ShopError
 
 DEVELOPMENT_SECRET = "development-only-secret-never-used-in-production"  # noqa: S105  production refuses it
 
+# Seconds that a cache which cannot be told to forget may keep what stands under a story.
+LONGEST_UNPURGED = 10
+
 
 class BadSettings(ShopError):
     """The environment does not describe a shop that can run. The message names each variable and what to put there."""
@@ -88,6 +91,12 @@ class Settings(BaseSettings):
     shop_proxies: Annotated[int, Field(ge=0, le=5)] = 0
     shop_log_format: Literal["text", "json"] = "text"
     shop_log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    # Caches in front
+    shop_cdn_seconds: Annotated[int, Field(ge=0, le=86400)] = 4
+    shop_purge_url: str = ""
+    shop_purge_method: Literal["PURGE", "POST"] = "PURGE"
+    shop_purge_header: SecretStr = SecretStr("")
 
     # The demo's neighbours
     sandbox_port: Port = 8001
@@ -158,12 +167,29 @@ class Settings(BaseSettings):
             wrong.append(
                 "SHOP_MAIL_URL: write folder:/path, smtp://user:password@host:587 or smtps://user:password@host"
             )
+        wrong += self._caches()
         if self.is_production:
             wrong += self._production()
         wrong += filter(None, [crashing.refusal(production=self.is_production)])
         if wrong:
             raise ValueError("\n".join(wrong))
         return self
+
+    def _caches(self) -> list[str]:
+        wrong: list[str] = []
+        cache = split(self.shop_purge_url) if self.shop_purge_url else None
+        if self.shop_purge_url and (cache is None or cache.scheme not in {"http", "https"} or not cache.hostname):
+            wrong.append(
+                "SHOP_PURGE_URL: write the address that your cache takes PURGE requests at, such as http://127.0.0.1:6081/"
+            )
+        if self.shop_cdn_seconds > LONGEST_UNPURGED and not self.shop_purge_url:
+            wrong.append(
+                f"SHOP_CDN_SECONDS: more than {LONGEST_UNPURGED} needs SHOP_PURGE_URL, or merchandise that was taken away from a"
+                " story stays under it for as long"
+            )
+        if not re.fullmatch(r"([A-Za-z0-9-]+: ?[!-~]([ -~]*[!-~])?)?", self.shop_purge_header.get_secret_value()):
+            wrong.append("SHOP_PURGE_HEADER: write a header with its value, such as Fastly-Key: abc123")
+        return wrong
 
     def _production(self) -> list[str]:
         wrong: list[str] = []

@@ -22,6 +22,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
 from shop.cart.forgetting import forget_carts, forget_tickets
+from shop.catalog import purge_sending
 from shop.checkout.reconcile import reconcile
 from shop.checkout.replay import has_due, retry_due
 from shop.checkout.sweep import sweep
@@ -58,6 +59,7 @@ class Tasks:
     send_mail: Task
     sweep: Task
     retry_events: Task
+    purge_caches: Task
     forget_old_carts: Task
     compare_with_stripe: Task
 
@@ -119,6 +121,10 @@ def tasks_on(queue: Huey, workshop: Workshop) -> Tasks:
         if any(asdict(retried).values()):
             log.info("events_retried", **asdict(retried))
 
+    def purge_caches() -> None:
+        """Tell the caches in front what has changed; see `shop.catalog.purge_sending`."""
+        purge_sending.purge_due(workshop.database, workshop.settings)
+
     def forget_old_carts() -> None:
         """Delete carts that nobody has touched for SHOP_CART_DAYS, a few at a time."""
         before = now() - timedelta(days=workshop.settings.shop_cart_days)
@@ -144,6 +150,7 @@ def tasks_on(queue: Huey, workshop: Workshop) -> Tasks:
         send_mail=task(send_mail, every_minute),
         sweep=task(sweep_orders, every_minute),
         retry_events=task(retry_events, every_minute),
+        purge_caches=task(purge_caches, every_minute),
         forget_old_carts=task(forget_old_carts, crontab(hour="3", minute="17")),
         compare_with_stripe=task(compare_with_stripe, crontab(hour="2", minute="41")),
     )
@@ -169,7 +176,7 @@ def _enqueue(task: Task) -> bool:
 
 class _Post(Scheduler):  # type: ignore[misc]
     """Huey's scheduler, which also looks once a second whether mail or an event is due, so that a receipt follows a payment at
-    once, and an event that must be read anew is.
+    once, and an event that must be read anew is, and whether a cache must be told to forget something.
     """
 
     tasks: Tasks
@@ -181,6 +188,8 @@ class _Post(Scheduler):  # type: ignore[misc]
                 enqueue_send_mail(self.tasks)
             if has_due(workshop.database):
                 _enqueue(self.tasks.retry_events)
+            if purge_sending.has_due(workshop.database):
+                _enqueue(self.tasks.purge_caches)
         except SQLAlchemyError as error:
             log.warning("outbox cannot be read", error=type(error).__name__)
         super().loop(now)
