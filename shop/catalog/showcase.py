@@ -268,6 +268,12 @@ _OFFERS = (
     .group_by(_VARIANTS.product_id)
     .subquery()
 )
+# Whether a product is on sale at "moment": `shop.catalog.window` in SQL.
+ON_SALE = and_(
+    _PRODUCTS.status == "active",
+    or_(_PRODUCTS.publish_at.is_(None), _PRODUCTS.publish_at <= bindparam("moment")),
+    or_(_PRODUCTS.unpublish_at.is_(None), _PRODUCTS.unpublish_at > bindparam("moment")),
+)
 _SHELF = (
     select(
         *(_PRODUCTS[name] for name in ("id", "slug", "title", "tagline", "currency", "position")),
@@ -277,11 +283,7 @@ _SHELF = (
     .select_from(Product.__table__)
     .join(_OFFERS, _OFFERS.c.product_id == _PRODUCTS.id)
     .outerjoin(ProductImage.__table__, _IMAGES.id == _FIRST_PICTURE)
-    .where(
-        _PRODUCTS.status == "active",
-        or_(_PRODUCTS.publish_at.is_(None), _PRODUCTS.publish_at <= bindparam("moment")),
-        or_(_PRODUCTS.unpublish_at.is_(None), _PRODUCTS.unpublish_at > bindparam("moment")),
-    )
+    .where(ON_SALE)
     .order_by(_PRODUCTS.position, _PRODUCTS.id)
     .limit(bindparam("most"))
 )

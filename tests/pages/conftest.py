@@ -13,6 +13,7 @@ ON_BOTH = {
     "test_admin_permissions.py",
     "test_admin_products.py",
     "test_budgets.py",
+    "test_feeds_out.py",
     "test_storefront_checkout.py",
     "test_webhook_door.py",
 }

@@ -7,7 +7,7 @@ from typing import Any
 from flask import Blueprint, Flask, Response, request
 from werkzeug.exceptions import MethodNotAllowed
 
-from shop.web.storefront import adding, again, cart, handover, orders, paying, product, shelf
+from shop.web.storefront import adding, again, cart, feeds_out, handover, orders, paying, product, shelf
 from shop.web.storefront.front import Front
 
 
@@ -45,6 +45,10 @@ def register(app: Flask) -> None:
     door.add_url_rule("/orders/<token>/again", "again", again.show)
     door.add_url_rule("/orders/<token>/again", "order_again", again.order_again, methods=["POST"])
     door.add_url_rule("/orders/<token>/state", "order_state", orders.state)
+    door.add_url_rule("/feeds/products.xml", "merchant_feed", feeds_out.merchant_feed)
+    door.add_url_rule("/sitemap.xml", "sitemap_index", feeds_out.sitemap_index)
+    door.add_url_rule("/sitemaps/<name>.xml", "sitemap", feeds_out.sitemap)
+    door.add_url_rule("/robots.txt", "robots", feeds_out.robots)
 
     @door.after_request
     def _keep_private(response: Response) -> Response:
