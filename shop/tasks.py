@@ -30,6 +30,7 @@ from shop.config import Settings
 from shop.db import now
 from shop.errors import PaymentRefused, PaymentUnavailable, RunningAlready
 from shop.mail.sending import is_due, send_due
+from shop.mail.waiting import tell_waiting
 from shop.orders.models import Order
 from shop.workshop import Workshop
 
@@ -60,6 +61,7 @@ class Tasks:
     sweep: Task
     retry_events: Task
     purge_caches: Task
+    tell_waiting: Task
     forget_old_carts: Task
     compare_with_stripe: Task
 
@@ -125,6 +127,12 @@ def tasks_on(queue: Huey, workshop: Workshop) -> Tasks:
         """Tell the caches in front what has changed; see `shop.catalog.purge_sending`."""
         purge_sending.purge_due(workshop.database, workshop.settings)
 
+    def tell_those_who_wait() -> None:
+        """Write to readers that something is back; see `shop.mail.waiting`."""
+        told = tell_waiting(workshop.database)
+        if told:
+            log.info("waitlist_told", readers=told)
+
     def forget_old_carts() -> None:
         """Delete carts that nobody has touched for SHOP_CART_DAYS, a few at a time."""
         before = now() - timedelta(days=workshop.settings.shop_cart_days)
@@ -151,6 +159,7 @@ def tasks_on(queue: Huey, workshop: Workshop) -> Tasks:
         sweep=task(sweep_orders, every_minute),
         retry_events=task(retry_events, every_minute),
         purge_caches=task(purge_caches, every_minute),
+        tell_waiting=task(tell_those_who_wait, every_minute),
         forget_old_carts=task(forget_old_carts, crontab(hour="3", minute="17")),
         compare_with_stripe=task(compare_with_stripe, crontab(hour="2", minute="41")),
     )

@@ -27,7 +27,9 @@ def speak(asked: str) -> None:
     A page of which the door does not say so is in English, with amounts as the shop's locale writes them.
     """
     own = shop_locale()
-    g.locale = (best_locale((asked,), own) if 0 < len(asked) <= LONGEST_TAG else "") or own
+    found = best_locale((asked,), own) if 0 < len(asked) <= LONGEST_TAG else ""
+    g.locale = found or own
+    g.spoken = found.replace("_", "-")
 
 
 def page_locale() -> str:
@@ -35,9 +37,19 @@ def page_locale() -> str:
     return str(g.get("locale") or shop_locale())
 
 
+def locale_of_buyer() -> str:
+    """In which of the shop's languages a buyer is to be written to: that of this answer, if it was asked for, else their browser's."""
+    return page_locale() if spoken() else reader_locale()
+
+
 def page_tag() -> str:
     """What the answer says of its language (BCP 47)."""
     return tag_of(g.locale) if "locale" in g else SOURCE
+
+
+def spoken() -> str:
+    """The language that was asked for and is spoken (BCP 47), for links and forms to ask for it again; empty if none was."""
+    return str(g.get("spoken", ""))
 
 
 def gettext(message: str, **values: object) -> str:

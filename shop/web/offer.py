@@ -5,6 +5,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable
+from functools import lru_cache
 
 from babel import Locale
 from sqlalchemy.orm import Session
@@ -77,6 +78,13 @@ def chosen_country(countries: Countries, home: str) -> str:
     """The country that is chosen until the reader chooses: the shop's own (`home`) if it is served, else the first."""
     codes = [code for code, _ in countries]
     return home if home in codes else next(iter(codes), "")
+
+
+@lru_cache(maxsize=64)
+def countries_in(countries: Countries, locale: str) -> Countries:
+    """The same countries by their names in `locale` (Babel's form), in the order of those."""
+    names = Locale.parse(locale).territories
+    return tuple(sorted(((code, str(names.get(code, name))) for code, name in countries), key=lambda pair: pair[1]))
 
 
 class CountriesServed:

@@ -10,7 +10,7 @@ from shop.catalog.pictures import FORMATS, WIDTHS, widths_of
 from shop.config import Settings
 from shop.money import Money, decimal_text, format_money
 from shop.web.assets import asset_url
-from shop.web.languages import gettext, page_locale, page_tag
+from shop.web.languages import gettext, page_locale, page_tag, spoken
 
 SIZES = frozenset(map(str, WIDTHS))
 MIME = {"avif": "image/avif", "webp": "image/webp", "jpg": "image/jpeg"}
@@ -53,6 +53,7 @@ def register(app: Flask, settings: Settings) -> None:
     app.jinja_env.globals.update(
         asset=asset_url,
         page_tag=page_tag,
+        spoken=spoken,
         media_url=media_url,
         srcset=srcset,
         widths_of=widths_of,

@@ -255,7 +255,9 @@ def test_a_product_that_went_away_is_a_404(database: Database, client: FlaskClie
     with database.transaction() as session:
         session.execute(sa.update(Product).values(status="archived"))
         stock.touch_catalogue(session)
-    assert client.post(address, data=shirt.form()).status_code == 404
+    answer = client.post(address, data=shirt.form())
+    assert answer.status_code == 404
+    assert "This is not on sale any more" in answer.get_data(as_text=True)
     assert client.post(address, data={}).status_code == 404
 
 

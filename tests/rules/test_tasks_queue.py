@@ -233,9 +233,23 @@ def test_what_is_periodic_is_due_when_it_should_be(tasks: Tasks) -> None:
         for clock, hour, minute in (("noon", 12, 0), ("2:41", 2, 41), ("3:17", 3, 17))
     }
     assert names_at == {
-        "noon": {"send_mail", "sweep_orders", "retry_events", "purge_caches"},
-        "2:41": {"send_mail", "sweep_orders", "retry_events", "purge_caches", "compare_with_stripe"},
-        "3:17": {"send_mail", "sweep_orders", "retry_events", "purge_caches", "forget_old_carts"},
+        "noon": {"send_mail", "sweep_orders", "retry_events", "purge_caches", "tell_those_who_wait"},
+        "2:41": {
+            "send_mail",
+            "sweep_orders",
+            "retry_events",
+            "purge_caches",
+            "tell_those_who_wait",
+            "compare_with_stripe",
+        },
+        "3:17": {
+            "send_mail",
+            "sweep_orders",
+            "retry_events",
+            "purge_caches",
+            "tell_those_who_wait",
+            "forget_old_carts",
+        },
     }
 
 

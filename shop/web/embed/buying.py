@@ -14,11 +14,11 @@ from shop.errors import AlreadyPaid, BadQuantity, CannotShipThere, NotFound, Out
 from shop.web.csrf import csrf
 from shop.web.embed.choices import as_sent, read
 from shop.web.embed.files import sheet_url
-from shop.web.embed.frame import absent, cta_sent, handle_sent, offer_again, page, token_sent
+from shop.web.embed.frame import carried, gone, handle_sent, offer_again, page, product_meant, token_sent
 from shop.web.embed.frames import shot_of
 from shop.web.express import express_cart, handle_of, terms
 from shop.web.house import countries, end_reading, house
-from shop.web.languages import reader_locale
+from shop.web.languages import locale_of_buyer, told
 from shop.web.limits import limiter
 from shop.web.offer import Countries, new_press
 from shop.web.own_goods import freeing_own_goods
@@ -41,7 +41,7 @@ def _field_of(error: ShopError) -> str:
 
 
 def _read_form() -> tuple[ProductView, Countries, Wish | None, Filled] | None:
-    product = product_asked(request.form.get("product"))
+    product = product_meant(request.form.get("product"))
     if product is None:
         return None
     served = countries()
@@ -56,7 +56,7 @@ def add() -> Response:
     """POST /embed/cart. The answer is the frame again, with the cart's handle for the page to keep."""
     form = _read_form()
     if form is None:
-        return absent()
+        return gone()
     product, served, wish, filled = form
     if wish is None:
         return offer_again("embed/frame.html", product, served, 422, press_sent(), **as_sent(filled))
@@ -66,11 +66,11 @@ def add() -> Response:
             lambda: _add_to_cart(wish, placement, handle_sent()), handle_of(press_sent())
         )
     except NotFound:
-        return absent()
+        return gone()
     except ShopError as error:
         # Stock may have changed since the card was read: read it again, so that what is gone is marked.
         fresh = product_asked(product.slug) or product
-        said = as_sent(filled) | {"errors": {_field_of(error): str(error)}}
+        said = as_sent(filled) | {"errors": {_field_of(error): told(error)}}
         return offer_again("embed/frame.html", fresh, served, 422, press_sent(), **said)
     count("added", counted(placement, product.id))
     log.info("embed_added", product=product.slug, story=placement.url if placement else "")
@@ -82,11 +82,9 @@ def add() -> Response:
             shots=shot_of(product, wish.variant),
             quantity=wish.quantity,
             cart=cart,
-            handle=handle,
             ticket=ticket,
-            cta=cta_sent(),
-            placement=token_sent(),
             sheet=sheet_url(),
+            **carried() | {"handle": handle},
         )
     )
 
@@ -112,7 +110,7 @@ def check_out() -> Response:
     """
     form = _read_form()
     if form is None:
-        raise NotFound("product")
+        return page(render_template("embed/gone.html", sheet=sheet_url(), alone=True), 404)
     product, served, wish, filled = form
     press = press_sent()
     if wish is None:
@@ -122,19 +120,19 @@ def check_out() -> Response:
         placement = placement_sent()
         cart_id = express_cart(press, wish, placement, wish.country or shop.settings.shop_country)
         placed = place(
-            shop.database, shop.gateway, shop.settings, cart_id, country=wish.country, locale=reader_locale()
+            shop.database, shop.gateway, shop.settings, cart_id, country=wish.country, locale=locale_of_buyer()
         )
     except AlreadyPaid as paid:
         # A new press: whoever presses again now means a second piece.
         order = f"/orders/{paid.access_token}"
-        return _top(product, served, paid.status, new_press(), filled, {"form": str(paid)}, order=order)
+        return _top(product, served, paid.status, new_press(), filled, {"form": told(paid)}, order=order)
     except OutOfStock as error:
         fresh = product_asked(product.slug) or product
-        return _top(fresh, served, error.status, press, filled, {"form": str(error)})
+        return _top(fresh, served, error.status, press, filled, {"form": told(error)})
     except ShopError as error:
         if error.status >= 500:
             log.warning("embed_checkout_failed", code=error.code, reason=getattr(error, "reason", ""))
-        return _top(product, served, error.status, press, filled, {_field_of(error): str(error)})
+        return _top(product, served, error.status, press, filled, {_field_of(error): told(error)})
     count("added", counted(placement, product.id), view=press)  # one press is one, however often it arrives
     return redirect(placed.payment_url, 303)  # type: ignore[return-value]
 

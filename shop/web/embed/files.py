@@ -48,10 +48,51 @@ def loader_file() -> Ready:
 
 
 @lru_cache(maxsize=1)
+def script_file() -> Ready:
+    """The frame's script without its comment lines and indentation."""
+    source = (STATIC / "frame.js").read_text(encoding="utf-8")
+    lines = (line.strip() for line in re.sub(r"\A/\*.*?\*/\s*", "", source, flags=re.DOTALL).splitlines())
+    return Ready.of("\n".join(line for line in lines if line and not line.startswith("//")) + "\n")
+
+
+def script_url() -> str:
+    """The frame's script's address, which changes with its content."""
+    return f"/embed/frame.js?v={script_file().digest[:12]}"
+
+
+@lru_cache(maxsize=1)
 def sheet_file() -> Ready:
     """The shop's design values and the frame's own rules as one file: one request less under every article."""
-    css = "\n".join((STATIC / name).read_text(encoding="utf-8") for name in ("tokens.css", "frame.css"))
-    return Ready.of(re.sub(r"\n\s*\n+", "\n", re.sub(r"/\*.*?\*/", "", css, flags=re.DOTALL)).strip() + "\n")
+    values, rules = (_plain((STATIC / name).read_text(encoding="utf-8")) for name in ("tokens.css", "frame.css"))
+    return Ready.of(_themed(_used(values, rules)) + rules)
+
+
+def _plain(css: str) -> str:
+    """A sheet without its comments, indentation and empty lines."""
+    lines = (line.strip() for line in re.sub(r"/\*.*?\*/", "", css, flags=re.DOTALL).splitlines())
+    return "\n".join(line for line in lines if line) + "\n"
+
+
+def _themed(values: str) -> str:
+    """The dark values where the page around asks for them, as well as where the reader's system does."""
+    light, media, rest = values.partition("@media (prefers-color-scheme: dark) {\n:root {\n")
+    dark, end, more = rest.partition("}\n}\n")
+    return (
+        f"{light}{media.replace(':root', ':root:not([data-theme=light])')}{dark}{end}"
+        f":root[data-theme=dark] {{\ncolor-scheme: dark;\n{dark}}}\n:root[data-theme=light] {{\ncolor-scheme: light;\n}}\n{more}"
+    )
+
+
+def _used(values: str, rules: str) -> str:
+    """The design values without those that the frame has no rule for, nor a value that has one."""
+    named = re.compile(r"var\((--[\w-]+)")
+    wanted: set[str] = set()
+    more = set(named.findall(rules))
+    while more - wanted:
+        wanted |= more
+        declared = re.findall(r"(--[\w-]+):([^;]*);", values)
+        more = {name for own, value in declared if own in wanted for name in named.findall(value)}
+    return re.sub(r"(--[\w-]+):[^;]*;\n?", lambda found: found[0] if found[1] in wanted else "", values)
 
 
 def sheet_url() -> str:
@@ -68,7 +109,16 @@ def loader() -> Response:
 
 def sheet() -> Response:
     """GET /embed/frame.css"""
-    response = sheet_file().answer("text/css")
-    fits = request.args.get("v") == sheet_file().digest[:12]
+    return _versioned(sheet_file(), "text/css")
+
+
+def script() -> Response:
+    """GET /embed/frame.js"""
+    return _versioned(script_file(), "application/javascript")
+
+
+def _versioned(file: Ready, mimetype: str) -> Response:
+    response = file.answer(mimetype)
+    fits = request.args.get("v") == file.digest[:12]
     response.headers["Cache-Control"] = f"public, max-age={31536000 if fits else 300}" + (", immutable" if fits else "")
     return response.make_conditional(request)  # type: ignore[return-value]

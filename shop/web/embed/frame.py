@@ -1,69 +1,126 @@
-"""GET /embed/frame: the card under the story. POST shows it again to a reader who has a cart and goes on reading."""
+"""GET /embed/frame: what stands under the story. POST shows the card again to a reader who has a cart and goes on reading."""
 
 import re
+from collections.abc import Callable
 
 from flask import Response, render_template, request
 
 from shop.catalog.showcase import ProductView
+from shop.catalog.standing import Standing, present_slug, standing
+from shop.insights.counting import Counted
 from shop.web.csrf import csrf
+from shop.web.embed.asked import CTA_LIMIT, Asked, asked_in
+from shop.web.embed.choosing import MOST_SHOWN, Choice, Reason, by_product
 from shop.web.embed.files import sheet_url
-from shop.web.embed.frames import CTA_LIMIT, frames
+from shop.web.embed.frames import Told, frames
+from shop.web.embed.keeping import keep
 from shop.web.house import countries, house
 from shop.web.limits import limiter
-from shop.web.offer import Countries, new_press, one_line
+from shop.web.offer import SLUG, Countries, new_press, one_line
 from shop.web.wish import product_asked
 
 HANDLE = re.compile(r"[A-Za-z0-9_-]{20,100}")
+# Of these a reader who looks at the frame alone is told something; of the others there is nothing to say.
+SAID_TO_READERS = frozenset({"unknown-product", "not-on-sale"})
 
 
 def page(body: str, status: int = 200) -> Response:
-    """A frame's answer. It holds a press of its own, so for now nobody keeps it."""
+    """An answer that is one reader's own, so nobody keeps it."""
     return Response(body, status=status, mimetype="text/html", headers={"Cache-Control": "private, no-store"})
 
 
-def absent() -> Response:
-    """Nothing of that name is on sale. Under a story the loader folds the element away; alone it says so quietly."""
-    return page(render_template("embed/absent.html", sheet=sheet_url()), 404)
-
-
 def show() -> Response:
-    """The frame for `product`, `story`, `title` and `cta`. At most two statements when the product is known here."""
-    asked = request.args
-    product = product_asked(asked.get("product"))
-    if product is None:
-        return absent()
-    kept = frames()
-    placement = kept.placement(asked.get("story", ""), asked.get("title", ""))
-    cta = one_line(asked.get("cta", ""), CTA_LIMIT)
-    return page(kept.offer(product, countries(), cta=cta, placement=placement))
+    """The frame for a `product`, or for whatever belongs under the `story`: the same for every reader.
+
+    Two statements for a product that is known here; none when the answer is kept (`shop.web.embed.keeping`).
+    """
+    asked = asked_in(request.args)
+    with house().database.engine.connect() as connection:
+        choice = by_product(house(), connection, asked)
+    if choice.reason is not None:
+        return keep(nothing(choice.reason, asked.product), choice.keys, choice.until)
+    layout = _layout(asked, choice)
+    shown = choice.shown[:MOST_SHOWN] if layout == "shelf" else choice.shown[:1]
+    body = frames().page(layout, shown, countries(), _told(asked, choice, layout))
+    return keep(Response(body, mimetype="text/html"), choice.keys, choice.until, _counting(choice, shown, layout))
+
+
+def _layout(asked: Asked, choice: Choice) -> str:
+    """What the page has reserved room for; else what editors chose, else what fits what is shown."""
+    return asked.layout or choice.layout or ("shelf" if len(choice.shown) > 1 else "card")
+
+
+def _told(asked: Asked, choice: Choice, layout: str) -> Told:
+    place = choice.place
+    if asked.placement and place.story:
+        token = asked.placement
+    else:
+        token = house().placements.sign(place.story, place.title, layout, tie_in_id=place.tie_in_id, slot=place.slot)
+    return Told(choice.cta or asked.cta, token)
+
+
+def _counting(choice: Choice, shown: tuple[Standing, ...], layout: str) -> Callable[[], None]:
+    """Counts each time that this frame is given, whoever gives it."""
+    counters, place = house().counters, choice.place
+    served = [
+        Counted(
+            place.article_id, found.product.id, place.tie_in_id, place.slot if place.story else "", layout, place.story
+        )
+        for found in shown
+        if found.product is not None
+    ]
+
+    def told() -> None:
+        for what in served:
+            counters.count("served", what)
+
+    return told
+
+
+def nothing(reason: Reason, product: str = "") -> Response:
+    """A document that shows nothing. The loader folds its place away, and says why in the browser's console."""
+    product = product if SLUG.fullmatch(product) else ""
+    words = {"sheet": sheet_url(), "reason": reason, "product": product, "says": reason in SAID_TO_READERS}
+    return Response(render_template("embed/absent.html", **words), mimetype="text/html")
+
+
+def gone() -> Response:
+    """The answer to a form for what is not sold any more: the reader has pressed something and is told what became of it."""
+    return page(render_template("embed/gone.html", sheet=sheet_url()), 404)
+
+
+def product_meant(slug: str | None) -> ProductView | None:
+    """The product on sale that a form means, be it by an address that has changed since the form was opened."""
+    product = product_asked(slug)
+    if product is not None or not slug or not SLUG.fullmatch(slug):
+        return product
+    with house().database.engine.connect() as connection:
+        present = present_slug(connection, slug)
+    return product_asked(present) if present else None
 
 
 @csrf.exempt  # type: ignore[untyped-decorator]
 @limiter.limit("60/minute")
 def show_again() -> Response:
     """The same card with the cart's handle in its form, which no address may carry. Changes nothing."""
-    sent = request.form
-    product = product_asked(sent.get("product"))
-    if product is None:
-        return absent()
-    return page(
-        render_template(
-            "embed/frame.html",
-            **frames().words(product, countries())
-            | {"handle": handle_sent(), "cta": cta_sent(), "placement": token_sent(), "press": new_press()},
-        )
-    )
+    slug = request.form.get("product", "")
+    with house().database.engine.connect() as connection:
+        found = standing(connection, house().showcase, slug) if SLUG.fullmatch(slug) else Standing("unknown")
+    if found.product is None or found.state == "not-on-sale":
+        return gone()
+    return page(render_template("embed/frame.html", **frames().words(found, countries()) | carried() | {"press": new_press()}))
+
+
+def carried() -> dict[str, object]:
+    """What the form that was sent carries along into the next one."""
+    told = Told(one_line(request.form.get("cta", ""), CTA_LIMIT), token_sent())
+    return {"handle": handle_sent(), **told.slots(), "cta": told.cta, "placement": told.placement}
 
 
 def handle_sent() -> str:
     """The cart's handle in the form, if it looks like one."""
     handle = request.form.get("handle", "")
     return handle if HANDLE.fullmatch(handle) else ""
-
-
-def cta_sent() -> str:
-    """The call to action that the form carries along."""
-    return one_line(request.form.get("cta", ""), CTA_LIMIT)
 
 
 def token_sent() -> str:
@@ -81,6 +138,5 @@ def offer_again(
     **said: object,
 ) -> Response:
     """The form as it was filled in, with what is wrong beside the fields."""
-    words = frames().words(product, served)
-    same = {"handle": handle_sent(), "cta": cta_sent(), "placement": token_sent(), "press": press}
-    return page(render_template(template, **words | same | said), status)
+    words = frames().words(Standing("sold-out" if product.sold_out else "offer", product), served)
+    return page(render_template(template, **words | carried() | {"press": press} | said), status)

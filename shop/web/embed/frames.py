@@ -1,32 +1,37 @@
-"""Frame documents: rendered once for each state of a product, then only three values are put in for each reader."""
+"""Frame documents: rendered once for each state of what they show, then only a few values are put in for each story."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import quote
 
 from flask import current_app, render_template
 from markupsafe import escape
 
-from shop.articles.addresses import URL_LIMIT
-from shop.articles.placement import TITLE_LIMIT, PlacementSigner
 from shop.catalog.showcase import PictureView, ProductView, VariantView
+from shop.catalog.standing import Standing
 from shop.config import Settings
+from shop.web.embed.asked import CTA_LIMIT
 from shop.web.embed.files import sheet_url
 from shop.web.kept_pages import KeptPages
+from shop.web.languages import page_locale
 from shop.web.offer import (
     Countries,
     chosen_country,
+    countries_in,
     gone_values,
-    new_press,
-    one_line,
     priced,
     prices_shown,
     shown_values,
 )
 
-CTA_LIMIT = 120
+__all__ = ["CTA_LIMIT", "Frames", "Told", "frames", "shot_of", "shots"]
+
 # More choices than this are a list rather than buttons: a card must stay a card.
 MOST_BUTTONS = 6
 # The style sheet has a rule for each picture that a choice can bring up.
 MOST_SHOTS = 6
+# What stands in a call to action before the product that follows it, and not on a button.
+LEADING = " :\uff1a"  # the wide colon of Chinese
 
 
 def shots(product: ProductView) -> tuple[PictureView, ...]:
@@ -40,39 +45,58 @@ def shot_of(product: ProductView, variant: VariantView) -> tuple[PictureView, ..
     return tuple((fitting or list(product.pictures))[:1])
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a frame is told of the place that it stands in: a call to action, and the placement token."""
+
+    cta: str = ""
+    placement: str = ""
+
+    def slots(self) -> dict[str, str]:
+        """The values by which frames of one state differ, as HTML."""
+        act = self.cta.rstrip(LEADING)
+        return {
+            "cta": str(escape(self.cta)),
+            "act": str(escape(act)),
+            "asks": quote(self.cta, safe=""),
+            "placement": str(escape(self.placement)),
+        }
+
+
 class Frames:
     """What one app keeps for its frames. Safe between threads."""
 
-    def __init__(self, settings: Settings, signer: PlacementSigner) -> None:
+    def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._kept = KeptPages("cta", "placement", "press")
-        self._signer = signer
+        self._kept = KeptPages("cta", "act", "asks", "placement")
 
-    def placement(self, story: str, title: str) -> str:
-        """A placement token for a card under `story`; empty for what is no address of a story of the publisher's."""
-        if not story or len(story) > URL_LIMIT:
-            return ""
-        return self._signer.sign(story, one_line(title, TITLE_LIMIT), "card")
-
-    def offer(self, product: ProductView, countries: Countries, *, cta: str, placement: str) -> str:
-        """The document that offers `product`, with a fresh press."""
+    def page(self, layout: str, shown: Sequence[Standing], countries: Countries, told: Told) -> str:
+        """The document that shows products (one, but for a shelf) as they stand, the same for every reader."""
 
         def made(marks: Mapping[str, str]) -> str:
-            return render_template("embed/frame.html", **self.words(product, countries), **marks)
+            if layout == "card":
+                return render_template("embed/frame.html", **self.words(shown[0], countries), **marks)
+            offered = [(standing, standing.product) for standing in shown]
+            return render_template(f"embed/{layout}.html", offered=offered, sheet=sheet_url(), has_cta=has_cta, **marks)
 
-        return self._kept.page(
-            (product.id, product.version, product.stock_key, countries),
-            made,
-            {"cta": str(escape(cta)), "placement": str(escape(placement)), "press": new_press()},
+        has_cta = bool(told.cta)
+        state = tuple(
+            (s.state, s.asked, s.product.id, s.product.version, s.product.stock_key) for s in shown if s.product
         )
+        return self._kept.page((layout, page_locale(), has_cta, state, countries), made, told.slots())
 
-    def words(self, product: ProductView, countries: Countries) -> dict[str, object]:
+    def words(self, standing: Standing, countries: Countries) -> dict[str, object]:
         """What every template that offers a product needs, with nothing chosen but what the picture shows."""
+        product = standing.product
+        assert product is not None
+        named = countries_in(countries, page_locale())
         return {
             "product": product,
-            "countries": countries,
-            "country": chosen_country(countries, self._settings.shop_country),
-            "prices": priced(product, self._settings.shop_locale),
+            "state": standing.state,
+            "asked": standing.asked,
+            "countries": named,
+            "country": chosen_country(named, self._settings.shop_country),
+            "prices": priced(product, page_locale()),
             "shown_prices": prices_shown(product),
             "gone": gone_values(product),
             "shots": shots(product),
@@ -83,6 +107,8 @@ class Frames:
             "quantity": "1",
             "errors": {},
             "handle": "",
+            "press": "",
+            "email": "",
         }
 
 
