@@ -5,7 +5,11 @@ No cookie is read or set here. A frame may be framed by the publisher's hosts; w
 
 from flask import Blueprint, Flask, Response, request
 
+<<<<<<< Updated upstream
 from shop.web.embed import beacon, buying, files, frame, oembed, waiting
+=======
+from shop.web.embed import beacon, buying, card, files, frame, oembed
+>>>>>>> Stashed changes
 from shop.web.embed.frames import Frames
 from shop.web.headers import content_policy, frame_ancestors
 from shop.web.house import House
@@ -18,7 +22,12 @@ FORM_BYTES = 32 * 1024
 def register(app: Flask) -> None:
     """Add the embed's addresses to `app`."""
     house_of_app: House = app.extensions["understory"]
+<<<<<<< Updated upstream
     app.extensions["understory.embed"] = Frames(house_of_app.settings)
+=======
+    app.extensions["understory.embed"] = Frames(house_of_app.settings, house_of_app.placements)
+    app.extensions["understory.cards"] = card.Cards(house_of_app.settings)
+>>>>>>> Stashed changes
     policy_of_top = content_policy(house_of_app.settings)
     policy_of_frame = content_policy(house_of_app.settings, frame_ancestors(house_of_app.settings))
     app.jinja_env.globals["frame_script"] = files.script_url
@@ -28,6 +37,7 @@ def register(app: Flask) -> None:
     door.add_url_rule("/embed/frame.js", view_func=files.script)
     door.add_url_rule("/embed/frame", view_func=frame.show)
     door.add_url_rule("/embed/frame", view_func=frame.show_again, methods=["POST"])
+    door.add_url_rule("/embed/card/<slug>.png", "card", card.show)
     door.add_url_rule("/oembed", "oembed", oembed.show)
     door.add_url_rule("/embed/cart", view_func=buying.add, methods=["POST"])
     door.add_url_rule("/embed/beacon", view_func=beacon.tell, methods=["POST"])
