@@ -5,11 +5,7 @@ No cookie is read or set here. A frame may be framed by the publisher's hosts; w
 
 from flask import Blueprint, Flask, Response, request
 
-<<<<<<< Updated upstream
-from shop.web.embed import beacon, buying, files, frame, oembed, waiting
-=======
-from shop.web.embed import beacon, buying, card, files, frame, oembed
->>>>>>> Stashed changes
+from shop.web.embed import beacon, buying, card, files, frame, oembed, waiting
 from shop.web.embed.frames import Frames
 from shop.web.headers import content_policy, frame_ancestors
 from shop.web.house import House
@@ -22,12 +18,8 @@ FORM_BYTES = 32 * 1024
 def register(app: Flask) -> None:
     """Add the embed's addresses to `app`."""
     house_of_app: House = app.extensions["understory"]
-<<<<<<< Updated upstream
     app.extensions["understory.embed"] = Frames(house_of_app.settings)
-=======
-    app.extensions["understory.embed"] = Frames(house_of_app.settings, house_of_app.placements)
     app.extensions["understory.cards"] = card.Cards(house_of_app.settings)
->>>>>>> Stashed changes
     policy_of_top = content_policy(house_of_app.settings)
     policy_of_frame = content_policy(house_of_app.settings, frame_ancestors(house_of_app.settings))
     app.jinja_env.globals["frame_script"] = files.script_url
