@@ -12,11 +12,12 @@ from sqlalchemy.orm import Session
 
 from shop.articles.placement import PlacementSigner
 from shop.catalog.showcase import ProductView, Shelf, Showcase, shelf
+from shop.catalog.standing import Standing, standing
 from shop.config import Settings
 from shop.db import Database, is_away
 from shop.insights.counting import Counters
 from shop.payments.gateway import Gateway
-from shop.web.offer import Countries, CountriesServed
+from shop.web.offer import SLUG, Countries, CountriesServed
 
 
 class RequestSessions(SQLAlchemy):
@@ -67,6 +68,13 @@ class House:
         # Asked for every page and every card: without a session, whose bookkeeping costs as much as the answer.
         with self.database.engine.connect() as connection:
             return self.showcase.product(connection, slug)
+
+    def standing(self, slug: str) -> Standing:
+        """How the product with this address stands, or what came after it. `slug` may be of any form."""
+        if not SLUG.fullmatch(slug):
+            return Standing("unknown")
+        with self.database.engine.connect() as connection:
+            return standing(connection, self.showcase, slug)
 
     def shelf(self, after: str | None, limit: int) -> Shelf:
         """One page of what is on sale, beyond the cursor `after`."""

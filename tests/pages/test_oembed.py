@@ -10,10 +10,11 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 from xml.etree import ElementTree as ET
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from shop.catalog.models import ProductImage
+from shop.catalog.models import OldSlug, ProductImage
 from shop.config import Settings
 from shop.db import Database, now
 from shop.web.embed.oembed import HEIGHTS
@@ -182,24 +183,51 @@ def test_no_consumer_keeps_an_answer_beyond_the_products_end(client: FlaskClient
     assert 1700 < told(client, f"{SHOP}/products/brief")["cache_age"] <= 1800
 
 
-@pytest.mark.parametrize("url", [MUG, f"{MUG}/", "https://localhost/products/mug", "http://LOCALHOST/products/mug#top"])
+@pytest.mark.parametrize(
+    "url", [MUG, f"{MUG}/", f"{SHOP}/p/mug", "https://localhost/products/mug", "http://LOCALHOST/products/mug#top"]
+)
 def test_an_address_may_be_written_in_several_ways(client: FlaskClient, url: str) -> None:
     assert told(client, url)["title"] == "Deadline mug"
 
 
-def test_the_story_that_a_pasted_address_names_goes_on_into_frame_and_link(client: FlaskClient) -> None:
+def test_a_sale_from_the_frame_or_the_link_is_the_pasted_storys(app: Flask, client: FlaskClient) -> None:
     html = told(client, f"{MUG}?{urlencode({'story': STORY, 'title': 'Kim, in demand', 'x': '1'})}")["html"]
     elements = Elements(html).found
-    frame = parse_qs(urlsplit(elements["iframe"]["src"]).query)
-    assert frame == {"product": ["mug"], "story": [STORY], "title": ["Kim, in demand"]}
-    link = parse_qs(urlsplit(elements["a"]["href"]).query)
-    assert link == {"story": [STORY], "title": ["Kim, in demand"]}
+    frame = {name: value for name, (value,) in parse_qs(urlsplit(elements["iframe"]["src"]).query).items()}
+    assert set(frame) == {"product", "placement"}
+    link = {name: value for name, (value,) in parse_qs(urlsplit(elements["a"]["href"]).query).items()}
+    assert link == {"placement": frame["placement"]}
+    placement = app.extensions["understory"].placements.verify(frame["placement"])
+    assert (placement.url, placement.title, placement.layout) == (STORY, "Kim, in demand", "oembed")
+    card = Page(client.get("/embed/frame", query_string=frame))
+    assert card.form("/embed/cart").fields["placement"] == frame["placement"]
+    assert "Kim, in demand" in client.get("/products/mug", query_string=link).text
 
 
-def test_a_frames_own_address_is_told_with_all_that_it_says(client: FlaskClient) -> None:
-    said = {"product": "mug", "story": STORY, "title": "Kim", "cta": "Buy a mug", "lang": "ms"}
-    html = told(client, f"{SHOP}/embed/frame?{urlencode(said)}")["html"]
+@pytest.mark.parametrize("story", ["https://elsewhere.example/kim", "javascript:alert(1)", "x", f"{STORY}&{'x' * 600}"])
+def test_a_story_that_is_none_of_the_publishers_is_left_out(client: FlaskClient, story: str) -> None:
+    elements = Elements(told(client, f"{MUG}?{urlencode({'story': story})}")["html"]).found
+    assert elements["a"]["href"] == MUG
+    assert parse_qs(urlsplit(elements["iframe"]["src"]).query) == {"product": ["mug"]}
+
+
+def test_a_frames_own_address_is_told_with_what_it_says(client: FlaskClient) -> None:
+    said = {"product": "mug", "cta": "Buy a mug", "lang": "ms", "layout": "line", "placement": "a-token"}
+    html = told(client, f"{SHOP}/embed/frame?{urlencode(said | {'handle': 'x', 'press': 'y'})}")["html"]
     assert parse_qs(urlsplit(Elements(html).found["iframe"]["src"]).query) == {k: [v] for k, v in said.items()}
+
+
+def test_an_address_that_a_product_once_had_is_told_as_what_stands_there_now(
+    client: FlaskClient, database: Database
+) -> None:
+    with database.transaction() as session:
+        newer = a_product(session, "mug-2", title="Second edition")
+        old = a_product(session, "old", title="First edition", status="archived", successor_id=newer.id)
+        session.add(OldSlug(slug="older", product_id=old.id))
+    for slug in ("old", "older"):
+        said = told(client, f"{SHOP}/products/{slug}")
+        assert said["title"] == "Second edition"
+        assert Elements(said["html"]).found["a"]["href"] == f"{SHOP}/products/mug-2"
 
 
 def test_html_in_an_address_or_a_title_stays_text(client: FlaskClient, database: Database) -> None:

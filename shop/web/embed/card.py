@@ -18,7 +18,7 @@ from markupsafe import Markup
 from shop.catalog.pictures import widths_of
 from shop.catalog.price_tag import PriceTag, PriceTags, tag_of
 from shop.catalog.showcase import ProductView
-from shop.catalog.standing import Standing, standing
+from shop.catalog.standing import Standing
 from shop.config import Settings
 from shop.errors import NotFound
 from shop.money import Money, format_money, spoken
@@ -26,7 +26,6 @@ from shop.web.embed.drawing import HEIGHT, PICTURE, WIDTH, Words, draw
 from shop.web.embed.keeping import keep
 from shop.web.embed.typeface import face_for
 from shop.web.house import house
-from shop.web.offer import SLUG
 
 SCALES = {"1": 1, "2": 2}
 KEPT_CARDS = 64
@@ -71,10 +70,7 @@ def show(slug: str) -> Response:
     scale = SCALES.get(request.args.get("scale") or "1")
     if scale is None:
         abort(400)
-    settings, now = house().settings, Standing("unknown")
-    if SLUG.fullmatch(slug):
-        with house().database.engine.connect() as connection:
-            now = standing(connection, house().showcase, slug)
+    settings, now = house().settings, house().standing(slug)
     tag = cards().tags.read(request.args.get("price", ""))
     if tag is not None and tag.slug not in {slug, now.product.slug if now.product else slug}:
         tag = None

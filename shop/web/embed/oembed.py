@@ -8,36 +8,35 @@ WordPress' own messages. So the link is what readers have while the shop is down
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from flask import Response, jsonify, request
 from markupsafe import Markup
 
-from shop.articles.addresses import URL_LIMIT
-from shop.articles.placement import TITLE_LIMIT
+from shop.articles.placement import LONGEST_TOKEN, TITLE_LIMIT
 from shop.catalog.pictures import height_of, widths_of
 from shop.catalog.showcase import ProductView
 from shop.db import now
 from shop.errors import NotFound
 from shop.web import xml
-from shop.web.embed.frames import CTA_LIMIT
+from shop.web.embed.asked import CTA_LIMIT
 from shop.web.embed.keeping import keep
 from shop.web.errors import problem
 from shop.web.house import house
 from shop.web.offer import one_line
 from shop.web.pages import media_url
-from shop.web.wish import product_asked
 
 LONGEST_ADDRESS = 2000
-PRODUCT_PAGE = re.compile(r"/products/([^/]+)/?")
+PRODUCT_PAGE = re.compile(r"/(?:products|p)/([^/]+)/?")
 FRAME = "/embed/frame"
 # The height in pixels that a card needs, by the width that it has at least: as docs/embedding.md has it.
 HEIGHTS = ((640, 252), (480, 364), (0, 404))
 WIDEST = 640
 # What is shown is asked of the frame each time; only the product's name and its picture grow old with the consumer.
 CACHE_AGE = 24 * 3600
-# What of a pasted address goes on into the frame's, and how much of it.
-CARRIED = {"story": URL_LIMIT, "title": TITLE_LIMIT, "cta": CTA_LIMIT, "lang": 10, "layout": 10}
+# What of a pasted address goes on into the frame's as it stands, and how much of it. The frame reads it again for itself.
+CARRIED = {"cta": CTA_LIMIT, "lang": 35, "layout": 10, "placement": LONGEST_TOKEN}
 # What a reader must be able to do in the frame. WordPress puts its own, narrower sandbox in its place.
 SANDBOX = (
     "allow-scripts allow-forms allow-same-origin allow-popups allow-popups-to-escape-sandbox"
@@ -51,10 +50,12 @@ class BadLimit(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a pasted address shows, and what it says of the story around it."""
+    """What a pasted address shows: a product, until when, and what it says of its frame. `said["placement"]` is a token for the
+    story that it names, if that is one of the publisher's."""
 
     product: ProductView
     said: Mapping[str, str]
+    until: datetime | None
 
 
 def show() -> Response:
@@ -76,7 +77,7 @@ def show() -> Response:
     # Asked for by scripts of pages on other origins, too; it holds nothing that is not public.
     answer.headers["Access-Control-Allow-Origin"] = "*"
     answer.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
-    return keep(answer, [f"product-{asked.product.id}"], asked.product.unpublish_at)
+    return keep(answer, [f"product-{asked.product.id}"], asked.until)
 
 
 def _told(asked: Asked, widest: int | None, highest: int | None) -> dict[str, str | int]:
@@ -84,7 +85,7 @@ def _told(asked: Asked, widest: int | None, highest: int | None) -> dict[str, st
     width = min(widest or WIDEST, WIDEST)
     height = next(height for least, height in HEIGHTS if width >= least)
     height = min(height, highest or height)
-    left = CACHE_AGE if product.unpublish_at is None else int((product.unpublish_at - now()).total_seconds())
+    left = CACHE_AGE if asked.until is None else int((asked.until - now()).total_seconds())
     return {
         "version": "1.0",
         "type": "rich",
@@ -101,7 +102,7 @@ def _told(asked: Asked, widest: int | None, highest: int | None) -> dict[str, st
 
 def _html(asked: Asked, width: int, height: int) -> str:
     product, shop_url = asked.product, house().settings.shop_url
-    page = {name: asked.said[name] for name in ("story", "title") if name in asked.said}
+    page = {name: asked.said[name] for name in ("placement",) if name in asked.said}
     return str(
         Markup(
             '<blockquote class="wp-embedded-content"><a href="{page}">{title}</a></blockquote>'
@@ -144,11 +145,17 @@ def _asked(address: str) -> Asked | None:
         return None
     if parts.scheme not in {"http", "https"} or parts.netloc.lower() != urlsplit(house().settings.shop_url).netloc:
         return None
-    said = {name: one_line(value, CARRIED[name]) for name, value in reversed(pairs) if name in CARRIED and value}
+    said = dict(reversed(pairs))
     page = PRODUCT_PAGE.fullmatch(parts.path)
-    named = page[1] if page else dict(reversed(pairs)).get("product") if parts.path == FRAME else None
-    product = product_asked(named)
-    return Asked(product, said) if product else None
+    slug = page[1] if page else said.get("product", "") if parts.path == FRAME else ""
+    now_there = house().standing(slug)
+    if now_there.product is None or now_there.state not in {"offer", "sold-out"}:
+        return None
+    carried = {name: said[name] for name, most in CARRIED.items() if 0 < len(said.get(name, "")) <= most}
+    if "story" in said:
+        title = one_line(said.get("title", ""), TITLE_LIMIT)
+        carried["placement"] = house().placements.sign(said["story"], title, "oembed")
+    return Asked(now_there.product, {name: value for name, value in carried.items() if value}, now_there.until)
 
 
 def _pixels(name: str) -> int | None:
