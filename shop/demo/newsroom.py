@@ -6,7 +6,8 @@ WSGI server may run any number of it.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from email.utils import format_datetime
+from functools import cache, partial
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlencode, urlsplit
@@ -23,6 +24,12 @@ HERE: Final = Path(__file__).parent
 PAPER: Final = "The Kallang Courier"
 STORY_BY_PATH: Final[Mapping[str, Story]] = {story.path: story for story in STORIES}
 STORY_BY_SLUG: Final[Mapping[str, Story]] = {story.slug: story for story in STORIES}
+# Where machines hear of new stories: path, template and type. The first two are announced on every page.
+FEEDS: Final = {
+    "/feeds/rss.xml": ("newsroom/rss.xml", "application/rss+xml"),
+    "/feeds/atom.xml": ("newsroom/atom.xml", "application/atom+xml"),
+    "/news-sitemap.xml": ("newsroom/news-sitemap.xml", "application/xml"),
+}
 PICTURE_WIDTH: Final = 1200  # pixels; what sites that unfurl a link ask for
 
 
@@ -90,7 +97,9 @@ def create_newsroom(settings: NewsroomSettings) -> Flask:
     )
     # Whatever a name on the internet is made to lead to, the mail of this machine is not read under it.
     app.config["TRUSTED_HOSTS"] = ["127.0.0.1", "localhost", ".localhost"]
+    app.jinja_env.filters["mail_date"] = format_datetime
     _stories(app, settings)
+    _feeds(app, settings)
     _mail(app, settings)
     _headers(app, settings)
 
@@ -173,6 +182,29 @@ def _stories(app: Flask, settings: NewsroomSettings) -> None:
     def story_picture(slug: str) -> Response:
         story = STORY_BY_SLUG.get(slug) or abort(404)
         return Response(picture(story), mimetype="image/png", headers={"Cache-Control": "public, max-age=86400"})
+
+
+def _feeds(app: Flask, settings: NewsroomSettings) -> None:
+    def feed(path: str) -> Response:
+        template, mimetype = FEEDS[path]
+        newest = sorted(STORIES, key=lambda story: story.published_at, reverse=True)
+        answer = Response(
+            render_template(
+                template, stories=newest, paper_url=settings.public_url, feed_url=settings.public_url + path
+            ),
+            mimetype=mimetype,
+            headers={"Cache-Control": "public, max-age=300"},
+        )
+        answer.last_modified = newest[0].published_at
+        answer.add_etag()
+        return answer.make_conditional(request)
+
+    for number, path in enumerate(FEEDS):
+        app.add_url_rule(path, f"feed_{number}", partial(feed, path))
+
+    @app.get("/robots.txt")
+    def robots() -> Response:
+        return Response(f"Sitemap: {settings.public_url}/news-sitemap.xml\n", mimetype="text/plain")
 
 
 def _mail(app: Flask, settings: NewsroomSettings) -> None:

@@ -8,10 +8,12 @@ of its own. What stands under a story, such as merchandise, is not in the source
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, time, timedelta, timezone
 from typing import Final, Literal
 
 RELATED_STORY: Final = "[related_story]"
+SINGAPORE: Final = timezone(timedelta(hours=8))
+MORNING: Final = time(6, 30, tzinfo=SINGAPORE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,17 @@ class Story:
     source: str
     related: str | None
     merchandise: Merchandise | None
+    tags: tuple[str, ...] = ()
+
+    @property
+    def published_at(self) -> datetime:
+        """The paper is out at half past six."""
+        return datetime.combine(self.published, MORNING)
+
+    @property
+    def writers(self) -> tuple[str, ...]:
+        """Their names, without the desk that the byline ends with."""
+        return tuple(self.byline.partition(",")[0].split(" and "))
 
     @property
     def path(self) -> str:
@@ -130,6 +143,7 @@ grow. If it goes badly, Mr Kim will still fly home with more names in his addres
 """,
     related="sentosa-counts-down",
     merchandise=Merchandise("trump-kim-tee", "Buy a Trump-Kim t-shirt:", "Buy a Trump-Kim t-shirt"),
+    tags=("North Korea", "Kim Jong-un", "Donald Trump", "Trump-Kim summit", "Diplomacy"),
 )
 
 BOAT_OFF_UBIN: Final = Story(
@@ -162,6 +176,7 @@ Sailings to the island are suspended on Sunday. An inquiry will look at the weat
 """,
     related=None,
     merchandise=None,
+    tags=("Accidents", "Pulau Ubin", "Search and rescue"),
 )
 
 KOPI_ALL_NIGHT: Final = Story(
@@ -193,6 +208,7 @@ and sleep until he is done. “Big meeting, small meeting,” he says, wiping th
 """,
     related="kim-jong-un-in-demand",
     merchandise=Merchandise("deadline-mug", "Buy the Deadline mug:", "Buy the Deadline mug"),
+    tags=("Kopi", "Food", "Trump-Kim summit"),
 )
 
 SENTOSA_COUNTS_DOWN: Final = Story(
@@ -223,6 +239,7 @@ two people who have to get along.”
 """,
     related="kim-jong-un-in-demand",
     merchandise=Merchandise("front-page-tote", "Buy the Front page tote:", "Buy the Front page tote"),
+    tags=("Sentosa", "Trump-Kim summit", "Tourism"),
 )
 
 STORIES: Final[tuple[Story, ...]] = (KIM_IN_DEMAND, BOAT_OFF_UBIN, KOPI_ALL_NIGHT, SENTOSA_COUNTS_DOWN)
