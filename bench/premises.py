@@ -48,7 +48,7 @@ class Premises:
         """The handles of this many new carts, with one piece in each, from the story."""
         opened = []
         with self.database.transaction() as session:
-            article_id = remember(session, STORY)
+            article_id = remember(session, STORY).article_id
             for _ in range(count):
                 handle = handles.new_handle()
                 cart_id = handles.open_cart(session, handle)

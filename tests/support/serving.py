@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from typing import Any
 
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
@@ -46,7 +46,8 @@ class Served:
             self._busy += 1
         try:
             # Read to the end here: the request's session is closed with its answer.
-            with closing(self.app(environ, start_response)) as answer:
+            answer = self.app(environ, start_response)
+            with closing(answer) if hasattr(answer, "close") else nullcontext():
                 return list(answer)
         finally:
             with self._changed:
