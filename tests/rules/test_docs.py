@@ -9,6 +9,7 @@ from fnmatch import fnmatch
 from inspect import getmembers, isfunction, signature
 from io import StringIO
 from pathlib import Path
+from typing import get_args
 from urllib.parse import unquote
 
 import pytest
@@ -36,6 +37,7 @@ from shop.staff.models import ROLES
 from shop.staff.permissions import PERMISSIONS
 from shop.web.assets import STATIC
 from shop.web.carts import cookie_name
+from shop.web.embed.choosing import Reason
 
 ROOT = Path(__file__).parents[2]
 
@@ -219,24 +221,39 @@ def test_every_control_of_the_local_stripe_is_listed_with_its_arguments() -> Non
 
 def test_the_attributes_are_those_that_the_loader_reads() -> None:
     loader = (STATIC / "embed.js").read_text(encoding="utf-8")
-    read = set(re.findall(r"(?:getAttribute|say)\('([\w-]+)'\)", loader))
+    read = set(re.findall(r"(?:getAttribute|say)\('([\w-]+)'\)", loader)) - {"data-"}
+    read |= set(re.findall(r"of '([a-z ]+)'\.split\(' '\)\)\n\s+if \(this\.say", loader)[0].split()) | {"data-consent"}
     assert set(first_cells(section("docs/embedding.md", "Attributes"))) == read
 
 
 def test_the_sizes_are_those_that_the_loader_holds_free() -> None:
     loader = (STATIC / "embed.js").read_text(encoding="utf-8")
     narrow, least, wide, middle, most = re.findall(r"wide < (\d+) \? (\d+) : wide < (\d+) \? (\d+) : (\d+)", loader)[0]
-    rows = re.findall(r"^\| ([^|]*\d[^|]*) \| (\d+) px \|$", section("docs/embedding.md", "Sizes"), re.MULTILINE)
+    others = dict(re.findall(r"\b(line|shelf|button): (\d+)", loader))
+    rows = re.findall(r"^\| `(\w+)` \| ([^|]*) \| (\d+) px \|$", section("docs/embedding.md", "Sizes"), re.MULTILINE)
     assert rows == [
-        (f"under {narrow} px", least),
-        (f"{narrow} to {int(wide) - 1} px", middle),
-        (f"{wide} px and more", most),
+        ("card", f"under {narrow} px", least),
+        ("card", f"{narrow} to {int(wide) - 1} px", middle),
+        ("card", f"{wide} px and more", most),
+        *((layout, "any", height) for layout, height in others.items()),
     ]
 
 
+def test_the_properties_of_style_are_those_that_the_loader_passes_on() -> None:
+    loader = (STATIC / "embed.js").read_text(encoding="utf-8")
+    names = re.findall(r"of '([a-z -]+)'\.split\(' '\)\)\n\s+style\[name\]", loader)[0].split()
+    assert first_cells(section("docs/embedding.md", "Colours and type")) == [f"--shop-{name}" for name in names]
+
+
+def test_the_reasons_are_those_for_which_a_frame_shows_nothing() -> None:
+    assert first_cells(section("docs/embedding.md", "When nothing shows")) == list(get_args(Reason))
+
+
 def test_the_messages_are_those_that_frame_and_loader_send() -> None:
-    sent = set(re.findall(r"\btell\('(\w+)'", (STATIC / "frame.js").read_text(encoding="utf-8")))
-    sent |= set(re.findall(r"\btype: '(\w+)'", (STATIC / "embed.js").read_text(encoding="utf-8")))
+    frame = (STATIC / "frame.js").read_text(encoding="utf-8")
+    loader = (STATIC / "embed.js").read_text(encoding="utf-8")
+    sent = set(re.findall(r"\btell\('(\w+)'", frame)) | set(re.findall(r"\btell\(holder, '(\w+)'", loader))
+    sent |= set(re.findall(r"\btype: '(\w+)'", loader))
     cells = first_cells(section("docs/embedding.md", "Messages and events"))
     assert {cell for cell in cells if not cell.startswith("shop:")} == sent
     assert {cell.removeprefix("shop:") for cell in cells if cell.startswith("shop:")} < sent
