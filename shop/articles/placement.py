@@ -118,14 +118,16 @@ class Remembered(NamedTuple):
 def remember(session: Session, placement: Placement) -> Remembered:
     """The placement's article, adding it if it is new and its title if that was not known, and its tie-in. Never commits.
 
-    One statement for a story that is known, three for a new one.
+    One statement for a story that is known; two for a new one, three if the placement names a tie-in.
     """
     tie_in = select(TieIn.id).where(TieIn.id == placement.tie_in_id).scalar_subquery()
     known = select(Article.id, Article.title, tie_in.label("tie_in_id")).where(Article.url == placement.url)
     article = session.execute(known).one_or_none()
     if article is None:
         # Nearly every story is known. Of one that is not, the unique key decides who adds it.
-        insert_new(session, Article, {"url": placement.url, "title": placement.title})
+        added = insert_new(session, Article, {"url": placement.url, "title": placement.title})
+        if added is not None and placement.tie_in_id is None:
+            return Remembered(int(added), None)
         article = session.execute(known).one()
     if placement.title and not article.title:
         session.execute(update(Article).where(Article.id == article.id).values(title=placement.title))
