@@ -19,22 +19,30 @@ from shop.db import now
 # Successors of successors: as many as somebody would make on purpose. A circle of them ends here, too.
 MOST_STEPS = 6
 
-State = Literal["offer", "sold-out", "over", "not-on-sale", "unknown"]
+State = Literal["offer", "sold-out", "over", "archived", "not-on-sale", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
     """How a product that was asked for by its address stands.
 
-    `state`: "offer" (`product` can be bought), "sold-out" or "over" (`product` may come back), "not-on-sale" (readers are not
-    to see it now) or "unknown" (`product` is None). `asked` is the title of what was asked for, if `product` is another that
-    came after it. `until` is when this changes by itself, in UTC.
+    `state`: "offer" (`product` can be bought), "sold-out" or "over" (`product` may come back), "archived" (gone for good),
+    "not-on-sale" (readers are not to see it now) or "unknown" (`product` is None). `asked` is the title of what was asked for,
+    if `product` is another that came after it; `own` is the state of that, and `slug` its present address. `until` is when
+    this changes by itself, in UTC.
     """
 
     state: State
     product: ProductView | None = None
     asked: str = ""
     until: datetime | None = None
+    own: State = "unknown"
+    slug: str = ""
+
+    @property
+    def hidden(self) -> bool:
+        """Whether there is nothing that readers may see."""
+        return self.product is None or self.state in {"archived", "not-on-sale"}
 
 
 def standing(reader: Session | Connection, showcase: Showcase, slug: str, moment: datetime | None = None) -> Standing:
@@ -53,7 +61,7 @@ def standing(reader: Session | Connection, showcase: Showcase, slug: str, moment
     own = _state(view, moment)
     ends = _next_change(view, moment)
     if own == "offer":
-        return Standing("offer", view, until=ends)
+        return Standing("offer", view, until=ends, own=own, slug=view.slug)
     seen, after = {view.id}, view
     while after.successor and len(seen) <= MOST_STEPS:
         found = showcase.known(reader, after.successor)
@@ -63,8 +71,8 @@ def standing(reader: Session | Connection, showcase: Showcase, slug: str, moment
         after = found
         ends = _sooner(ends, _next_change(found, moment))
         if _state(found, moment) == "offer":
-            return Standing("offer", found, asked=view.title, until=ends)
-    return Standing(own, view, until=ends)
+            return Standing("offer", found, asked=view.title, until=ends, own=own, slug=view.slug)
+    return Standing(own, view, until=ends, own=own, slug=view.slug)
 
 
 def present_slug(reader: Session | Connection, slug: str) -> str | None:
@@ -78,7 +86,7 @@ def _state(view: ProductView, moment: datetime) -> State:
     shown = shown_as(view, moment)
     if shown == "active":
         return "sold-out" if view.sold_out else "offer"
-    return "over" if shown == "over" else "not-on-sale"
+    return shown if shown in {"over", "archived"} else "not-on-sale"  # type: ignore[return-value]
 
 
 def _next_change(view: ProductView, moment: datetime) -> datetime | None:

@@ -10,6 +10,7 @@ from wtforms.fields.choices import SelectChoice
 from wtforms.validators import AnyOf, Optional
 
 from shop.catalog.showcase import ProductView, VariantView
+from shop.catalog.standing import present_slug
 from shop.errors import CannotShipThere
 from shop.money import format_money
 from shop.web.house import house
@@ -46,6 +47,16 @@ class Filled:
 def product_asked(slug: str | None) -> ProductView | None:
     """The product on sale under a slug from outside; None for what is none, or is not of a slug's form."""
     return house().product(slug) if slug and SLUG.fullmatch(slug) else None
+
+
+def product_meant(slug: str | None) -> ProductView | None:
+    """The product on sale that a form means, be it by an address that has changed since the form was opened."""
+    product = product_asked(slug)
+    if product is not None or not slug or not SLUG.fullmatch(slug):
+        return product
+    with house().database.engine.connect() as connection:
+        present = present_slug(connection, slug)
+    return product_asked(present) if present else None
 
 
 def press_sent() -> str:

@@ -111,7 +111,7 @@ def test_a_successor_that_is_gone_as_well_leads_to_its_own(session: Session) -> 
 @pytest.mark.parametrize(
     ("gone", "state"),
     [
-        *zip(GONE, ["sold-out", "not-on-sale", "not-on-sale", "over"], strict=True),
+        *zip(GONE, ["sold-out", "archived", "not-on-sale", "over"], strict=True),
         ({"publish_at": now() + timedelta(1)}, "not-on-sale"),
     ],
     ids=["sold out", "archived", "draft", "over", "not begun"],

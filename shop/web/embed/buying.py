@@ -14,7 +14,7 @@ from shop.errors import AlreadyPaid, BadQuantity, CannotShipThere, NotFound, Out
 from shop.web.csrf import csrf
 from shop.web.embed.choices import as_sent, read
 from shop.web.embed.files import sheet_url
-from shop.web.embed.frame import carried, gone, handle_sent, offer_again, page, product_meant, token_sent
+from shop.web.embed.frame import carried, gone, handle_sent, offer_again, page, token_sent
 from shop.web.embed.frames import shot_of
 from shop.web.express import express_cart, handle_of, terms
 from shop.web.house import countries, end_reading, house
@@ -23,7 +23,7 @@ from shop.web.limits import limiter
 from shop.web.offer import Countries, new_press
 from shop.web.own_goods import freeing_own_goods
 from shop.web.placing import count, counted, placement_in
-from shop.web.wish import Filled, Wish, press_sent, product_asked
+from shop.web.wish import Filled, Wish, press_sent, product_asked, product_meant
 
 log = structlog.get_logger(__name__)
 

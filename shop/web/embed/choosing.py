@@ -51,7 +51,7 @@ def by_product(house: House, reader: Connection, asked: Asked) -> Choice:
     keys = ("catalogue", *(f"product-{found.product.id}" for _ in "1" if found.product))
     if found.product is None:
         return Choice(reason="unknown-product", place=place, keys=keys)
-    if found.state == "not-on-sale":
+    if found.hidden:
         return Choice(reason="not-on-sale", place=place, until=found.until, keys=keys)
     return Choice((found,), place=place, until=found.until, keys=keys)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from flask import Response, render_template, request
 
 from shop.catalog.showcase import ProductView
-from shop.catalog.standing import Standing, present_slug, standing
+from shop.catalog.standing import Standing, standing
 from shop.insights.counting import Counted
 from shop.web.csrf import csrf
 from shop.web.embed.asked import CTA_LIMIT, Asked, asked_in
@@ -17,7 +17,6 @@ from shop.web.embed.keeping import keep
 from shop.web.house import countries, house
 from shop.web.limits import limiter
 from shop.web.offer import SLUG, Countries, new_press, one_line
-from shop.web.wish import product_asked
 
 HANDLE = re.compile(r"[A-Za-z0-9_-]{20,100}")
 # Of these a reader who looks at the frame alone is told something; of the others there is nothing to say.
@@ -89,16 +88,6 @@ def gone() -> Response:
     return page(render_template("embed/gone.html", sheet=sheet_url()), 404)
 
 
-def product_meant(slug: str | None) -> ProductView | None:
-    """The product on sale that a form means, be it by an address that has changed since the form was opened."""
-    product = product_asked(slug)
-    if product is not None or not slug or not SLUG.fullmatch(slug):
-        return product
-    with house().database.engine.connect() as connection:
-        present = present_slug(connection, slug)
-    return product_asked(present) if present else None
-
-
 @csrf.exempt  # type: ignore[untyped-decorator]
 @limiter.limit("60/minute")
 def show_again() -> Response:
@@ -106,9 +95,11 @@ def show_again() -> Response:
     slug = request.form.get("product", "")
     with house().database.engine.connect() as connection:
         found = standing(connection, house().showcase, slug) if SLUG.fullmatch(slug) else Standing("unknown")
-    if found.product is None or found.state == "not-on-sale":
+    if found.hidden:
         return gone()
-    return page(render_template("embed/frame.html", **frames().words(found, countries()) | carried() | {"press": new_press()}))
+    return page(
+        render_template("embed/frame.html", **frames().words(found, countries()) | carried() | {"press": new_press()})
+    )
 
 
 def carried() -> dict[str, object]:

@@ -35,7 +35,7 @@ def ask() -> Response:
     Something that has come back meanwhile is offered instead.
     """
     found = _meant()
-    if found.product is None or found.state == "not-on-sale":
+    if found.hidden or found.product is None:
         return gone()
     words = frames().words(found, countries()) | carried()
     end_reading()

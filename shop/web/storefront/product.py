@@ -23,17 +23,18 @@ from shop.web.offer import (
     shown_values,
 )
 from shop.web.placing import count, counted, placement_in
+from shop.web.storefront import past
 from shop.web.storefront.front import front
 from shop.web.storefront.seo import found
-from shop.web.wish import Filled, product_asked
+from shop.web.wish import Filled, product_asked, product_meant
 
 # Where no script of ours stands that could tell that its link was followed.
 SCRIPTLESS = frozenset({"link", "plain", "email"})
 
 
 def product_on_sale(slug: str | None) -> ProductView:
-    """The product on sale under a slug from outside. Raises NotFound. One statement when it is known here."""
-    view = product_asked(slug)
+    """The product on sale that a form means. Raises NotFound. One statement when it is known here."""
+    view = product_meant(slug)
     if view is None:
         raise NotFound("product")
     return view
@@ -41,8 +42,11 @@ def product_on_sale(slug: str | None) -> ProductView:
 
 def show(slug: str) -> Response:
     """The page, with `?variant=<id>` chosen, and with the story that led here (`?story=&title=` or `?placement=`)."""
-    view = product_on_sale(slug)
+    view = product_asked(slug)
+    if view is None:
+        return past.show(slug)
     served = countries()
+    successor = _successor_of(view)
     wanted = _variant_asked(view)
     placement, token = _story_asked()
     if placement is not None and placement.layout in SCRIPTLESS:
@@ -51,19 +55,33 @@ def show(slug: str) -> Response:
     def made(marks: Mapping[str, str]) -> str:
         chosen = shown_values(view) | (_choices_of(view, wanted) if wanted else {})
         return render(
-            view, served, Filled(chosen, country=chosen_country(served, house().settings.shop_country)), marks
+            view,
+            served,
+            Filled(chosen, country=chosen_country(served, house().settings.shop_country)),
+            marks,
+            successor=successor,
         )
 
     page = front().page(
-        (view.id, view.version, view.stock_key, wanted, served),
+        (view.id, view.version, view.stock_key, wanted, served, successor.slug if successor else ""),
         made,
         {"csrf": generate_csrf(), "press": new_press(), "placement": str(escape(token)), "story": way_back(placement)},
     )
     return Response(page, mimetype="text/html")
 
 
-def render(view: ProductView, served: Countries, filled: Filled, slots: Mapping[str, str]) -> str:
-    """The page's HTML. `slots` are the values that differ between readers (`front.SLOTS`)."""
+def render(
+    view: ProductView,
+    served: Countries,
+    filled: Filled,
+    slots: Mapping[str, str],
+    *,
+    successor: ProductView | None = None,
+    asking: Mapping[str, str] | None = None,
+) -> str:
+    """The page's HTML. `slots` are the values that differ between readers (`front.SLOTS`), `successor` is offered beside what
+    is sold out, `asking` (email, error) is a request to be told that was wrong.
+    """
     return render_template(
         "storefront/product.html",
         product=view,
@@ -76,7 +94,32 @@ def render(view: ProductView, served: Countries, filled: Filled, slots: Mapping[
         found=found(house().settings, view),
         sold_out=[variant.title for variant in view.variants if variant.available <= 0],
         limit=house().settings.shop_max_quantity,
+        successor=successor,
+        asking=asking or {},
     )
+
+
+def again_with_request(view: ProductView, email: str, error: str) -> Response:
+    """The page of what is sold out, with what is wrong with the request to be told (422)."""
+    token = request.form.get("placement", "")
+    placement = placement_in(token)
+    slots = {
+        "csrf": generate_csrf(),
+        "press": new_press(),
+        "placement": token if placement else "",
+        "story": way_back(placement),
+    }
+    filled, asking = Filled(shown_values(view)), {"email": email, "error": error}
+    body = render(view, countries(), filled, slots, successor=_successor_of(view), asking=asking)
+    return Response(body, status=422, mimetype="text/html")
+
+
+def _successor_of(view: ProductView) -> ProductView | None:
+    """What can be bought in place of something that is sold out. No statement while there is stock."""
+    if not (view.sold_out and view.successor):
+        return None
+    found = past.standing_of(view.slug)
+    return found.product if found.asked else None
 
 
 @lru_cache(maxsize=1024)
