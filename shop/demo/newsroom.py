@@ -197,7 +197,8 @@ def _feeds(app: Flask, settings: NewsroomSettings) -> None:
         )
         answer.last_modified = newest[0].published_at
         answer.add_etag()
-        return answer.make_conditional(request)
+        answer.make_conditional(request)
+        return answer
 
     for number, path in enumerate(FEEDS):
         app.add_url_rule(path, f"feed_{number}", partial(feed, path))
