@@ -218,6 +218,7 @@
   };
 
   addEventListener('message', ({ source, origin, data }) => {
+    if (secret && source === window.parent && data?.message === 'ready' && data.secret === secret) return measure();
     if (!framed || source !== window.parent || !data || data.shop !== 1) return;
     if ((expected && origin !== expected) || (page && origin !== page)) return;
     if (data.type === 'hello') return tell('ready', { product: card().dataset.product });
@@ -259,13 +260,16 @@
 
   if (framed) dress(asked.get('theme'));
   begin();
-  new ResizeObserver(() => {
+  const measure = () => {
     const height = Math.ceil(document.body.getBoundingClientRect().height);
     tell('height', { height });
     tellWordPress('height', height);
     // https://amp.dev/documentation/components/amp-iframe#iframe-resizing
     if (framed && asked.has('amp')) window.parent.postMessage({ sentinel: 'amp', type: 'embed-size', height }, '*');
-  }).observe(document.body);
+  };
+  // Said at once, too: what is hidden until it has said its height, as in WordPress, is not painted and not observed.
+  measure();
+  new ResizeObserver(measure).observe(document.body);
   if (card().dataset.state !== 'absent') {
     tell('ready', { product: card().dataset.product });
     if (framed) watch();
