@@ -15,13 +15,14 @@ from datetime import datetime, timedelta
 from email.message import EmailMessage
 
 import structlog
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from shop.crashing import die_at
 from shop.db import Database, changed_rows, now
 from shop.mail.messages import CannotWrite, Letter
 from shop.mail.models import OutboxMessage
+from shop.mail.outbox import ABOUT_ORDERS
 from shop.mail.transports import Delayed, Refused, Transport
 
 log = structlog.get_logger(__name__)
@@ -140,6 +141,8 @@ def wait_after(attempts: int) -> timedelta:
 def _mark_sent(database: Database, letter: Letter) -> None:
     """It has left, whoever holds the row by now."""
     with database.transaction() as session:
+        if letter.kind not in ABOUT_ORDERS:
+            _forget(session, letter)
         changed_rows(
             session,
             update(OutboxMessage)
@@ -163,8 +166,17 @@ def _put_off(database: Database, letter: Letter, reason: str) -> bool:
     return True
 
 
+def _forget(session: Session, letter: Letter) -> None:
+    """Of somebody who bought nothing, no address is kept that is needed no more; see `shop.catalog.waitlist`."""
+    changed_rows(session, delete(OutboxMessage).where(OutboxMessage.id == letter.id))
+
+
 def _give_up(database: Database, letter: Letter, reason: str) -> None:
-    _note(database, letter, state="failed", last_error=reason[:400])
+    if letter.kind in ABOUT_ORDERS:
+        _note(database, letter, state="failed", last_error=reason[:400])
+    else:
+        with database.transaction() as session:
+            _forget(session, letter)
     log.error(
         "message given up", message=letter.id, kind=letter.kind, attempts=letter.attempts, reason=_unnamed(reason)
     )

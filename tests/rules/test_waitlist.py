@@ -13,9 +13,11 @@ from shop.db import Database, now
 from shop.errors import BadAddress, NotFound
 from shop.mail import waiting
 from shop.mail.models import OutboxMessage
-from shop.mail.sending import take
+from shop.mail.sending import send_due, take
+from shop.mail.transports import transport_for
 from shop.workshop import Workshop
 from tests.builders import a_product, variants_of
+from tests.support.letters import a_mail_server
 
 MEI = "mei@example.com"
 
@@ -194,6 +196,26 @@ def test_each_is_told_once_and_forgotten_with_that(database: Database) -> None:
     assert (letter.kind, letter.recipient, letter.order_id, letter.state) == ("back_in_stock", MEI, None, "waiting")
     with database.reading() as session:
         assert waiting_rows(session) == []
+
+
+@pytest.mark.parametrize("answer", ["250 OK", "550 no such mailbox"])
+def test_no_address_is_left_once_the_message_has_gone_or_cannot_go(
+    database: Database, settings: Settings, answer: str
+) -> None:
+    with database.transaction() as session:
+        product = sold_out(session)
+        waitlist.ask(session, product.id, MEI)
+        receive(session, product, 1)
+    waiting.tell_waiting(database)
+    workshop = Workshop(settings)
+    try:
+        with a_mail_server() as server:
+            server.to_recipient.append(answer)
+            done = send_due(database, transport_for(server.url), workshop.compose)
+    finally:
+        workshop.close()
+    assert done.sent + done.failed == 1
+    assert letters(database) == []
 
 
 def test_the_rest_are_told_as_long_as_something_is_left(database: Database) -> None:
