@@ -17,9 +17,9 @@ from werkzeug.test import TestResponse
 from shop.catalog.models import OldSlug, ProductImage
 from shop.config import Settings
 from shop.db import Database, now
-from shop.web.embed.oembed import HEIGHTS
+from shop.web.assets import STATIC
+from shop.web.embed.oembed import HEIGHTS, OTHERS
 from tests.builders import a_product
-from tests.rules.test_docs import section
 from tests.support.reader import Page
 
 SHOP = "http://localhost"
@@ -257,18 +257,37 @@ def test_the_card_keeps_within_the_width_and_has_the_height_that_it_needs_there(
     assert (said["width"], said["height"]) == (width, height)
 
 
-@pytest.mark.parametrize("highest", ["1", "100", "363"])
-def test_the_card_keeps_within_the_height(client: FlaskClient, highest: str) -> None:
+@pytest.mark.parametrize(
+    ("highest", "layout", "height"),
+    [("364", None, 364), ("363", "line", 72), ("72", "line", 72), ("71", "button", 60), ("1", "button", 1)],
+)
+def test_the_card_gives_way_to_what_keeps_within_the_height(
+    client: FlaskClient, highest: str, layout: str | None, height: int
+) -> None:
     said = told(client, maxwidth="600", maxheight=highest)
-    assert (said["width"], said["height"]) == (600, int(highest))
+    assert (said["width"], said["height"]) == (600, height)
     frame = Elements(said["html"]).found["iframe"]
-    assert (frame["width"], frame["height"]) == ("600", highest)
+    assert (frame["width"], frame["height"]) == ("600", str(height))
+    assert parse_qs(urlsplit(frame["src"]).query).get("layout") == ([layout] if layout else None)
 
 
-def test_the_sizes_are_those_of_the_page_for_developers() -> None:
-    rows = re.findall(r"^\| (?:under )?(\d+)[^|]* \| (\d+) px \|$", section("docs/embedding.md", "Sizes"), re.MULTILINE)
-    least = {int(width): int(height) for width, height in rows[1:]} | {0: int(rows[0][1])}
-    assert dict(HEIGHTS) == least
+@pytest.mark.parametrize(
+    ("layout", "height"), [("line", 72), ("shelf", 332), ("button", 60), ("card", 364), ("x", 364)]
+)
+def test_another_layout_has_its_own_height(client: FlaskClient, layout: str, height: int) -> None:
+    said = told(client, f"{SHOP}/embed/frame?product=mug&layout={layout}", maxwidth="600")
+    assert said["height"] == height
+
+
+def test_the_heights_are_those_that_the_loader_holds_free() -> None:
+    loader = (STATIC / "embed.js").read_text(encoding="utf-8")
+    narrow, least, wide, middle, most = map(
+        int, re.findall(r"wide < (\d+) \? (\d+) : wide < (\d+) \? (\d+) : (\d+)", loader)[0]
+    )
+    assert ((wide, most), (narrow, middle), (0, least)) == HEIGHTS
+    assert {name: str(height) for name, height in OTHERS.items()} == dict(
+        re.findall(r"\b(line|shelf|button): (\d+)", loader)
+    )
 
 
 @pytest.mark.parametrize("name", ["maxwidth", "maxheight"])

@@ -74,16 +74,17 @@ def show(slug: str) -> Response:
     tag = cards().tags.read(request.args.get("price", ""))
     if tag is not None and tag.slug not in {slug, now.product.slug if now.product else slug}:
         tag = None
-    if now.state in {"unknown", "not-on-sale", "over"} and tag is None:
+    if (now.hidden or now.state == "over") and tag is None:
         raise NotFound("product")
     words = _words(settings, now, tag)
     product = now.product
-    picture = _picture(settings, product, scale) if product is not None and now.state != "not-on-sale" else None
+    picture = _picture(settings, product, scale) if product is not None and not now.hidden else None
     body = cards().drawn(words, picture, scale)
     answer = Response(body, mimetype="image/png")
     answer.set_etag(hashlib.sha256(body).hexdigest()[:24])
     answer.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
-    keep(answer, [f"product-{product.id}"] if product else (), now.until)
+    # What comes in its place, and an address that it gives up, are other products' changes.
+    keep(answer, ["catalogue", *([f"product-{product.id}"] if product else [])], now.until)
     return answer.make_conditional(request)  # type: ignore[return-value]
 
 
@@ -107,7 +108,7 @@ def letter_card(product: ProductView, day: date, *, story: str = "", title: str 
 
 def _words(settings: Settings, now: Standing, tag: PriceTag | None) -> Words:
     product = now.product
-    if product is None or now.state == "not-on-sale":
+    if product is None or now.hidden:
         return Words(settings.shop_name, "", note="No longer on sale")
     if now.state == "over":
         return Words(settings.shop_name, product.title, note="No longer on sale")

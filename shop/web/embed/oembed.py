@@ -30,8 +30,10 @@ from shop.web.pages import media_url
 LONGEST_ADDRESS = 2000
 PRODUCT_PAGE = re.compile(r"/(?:products|p)/([^/]+)/?")
 FRAME = "/embed/frame"
-# The height in pixels that a card needs, by the width that it has at least: as docs/embedding.md has it.
+# The height in pixels that a card needs, by the width that it has at least, and the other layouts at any width: what
+# docs/embedding.md promises, and embed.js holds free.
 HEIGHTS = ((640, 252), (480, 364), (0, 404))
+OTHERS = {"line": 72, "shelf": 332, "button": 60}
 WIDEST = 640
 # What is shown is asked of the frame each time; only the product's name and its picture grow old with the consumer.
 CACHE_AGE = 24 * 3600
@@ -54,7 +56,7 @@ class Asked:
     story that it names, if that is one of the publisher's."""
 
     product: ProductView
-    said: Mapping[str, str]
+    said: dict[str, str]
     until: datetime | None
 
 
@@ -77,14 +79,13 @@ def show() -> Response:
     # Asked for by scripts of pages on other origins, too; it holds nothing that is not public.
     answer.headers["Access-Control-Allow-Origin"] = "*"
     answer.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
-    return keep(answer, [f"product-{asked.product.id}"], asked.until)
+    return keep(answer, ["catalogue", f"product-{asked.product.id}"], asked.until)
 
 
 def _told(asked: Asked, widest: int | None, highest: int | None) -> dict[str, str | int]:
     product, settings = asked.product, house().settings
     width = min(widest or WIDEST, WIDEST)
-    height = next(height for least, height in HEIGHTS if width >= least)
-    height = min(height, highest or height)
+    layout, height = _layout(asked.said.get("layout", ""), width, highest)
     left = CACHE_AGE if asked.until is None else int((asked.until - now()).total_seconds())
     return {
         "version": "1.0",
@@ -96,13 +97,25 @@ def _told(asked: Asked, widest: int | None, highest: int | None) -> dict[str, st
         **_thumbnail(product, widest, highest),
         "width": width,
         "height": height,
-        "html": _html(asked, width, height),
+        "html": _html(asked, asked.said | ({"layout": layout} if layout else {}), width, height),
     }
 
 
-def _html(asked: Asked, width: int, height: int) -> str:
+def _layout(wanted: str, width: int, highest: int | None) -> tuple[str, int]:
+    """The layout that was asked for, or the card; in its place the highest that fits where it does not. And its height."""
+    card = next(height for least, height in HEIGHTS if width >= least)
+    height = OTHERS.get(wanted, card)
+    if highest is None or height <= highest:
+        return wanted, height
+    for layout in ("line", "button"):
+        if OTHERS[layout] <= highest:
+            return layout, OTHERS[layout]
+    return "button", highest
+
+
+def _html(asked: Asked, said: Mapping[str, str], width: int, height: int) -> str:
     product, shop_url = asked.product, house().settings.shop_url
-    page = {name: asked.said[name] for name in ("placement",) if name in asked.said}
+    page = {name: asked.said[name] for name in ("placement",) if name in said}
     return str(
         Markup(
             '<blockquote class="wp-embedded-content"><a href="{page}">{title}</a></blockquote>'
@@ -110,7 +123,7 @@ def _html(asked: Asked, width: int, height: int) -> str:
             ' title="{title} · {shop}" frameborder="0" marginwidth="0" marginheight="0"></iframe>'
         ).format(
             page=f"{shop_url}/products/{product.slug}" + (f"?{urlencode(page)}" if page else ""),
-            frame=f"{shop_url}{FRAME}?{urlencode({'product': product.slug, **asked.said})}",
+            frame=f"{shop_url}{FRAME}?{urlencode({'product': product.slug, **said})}",
             title=product.title,
             shop=house().settings.shop_name,
             sandbox=SANDBOX,
