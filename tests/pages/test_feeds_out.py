@@ -346,3 +346,9 @@ def test_a_reader_who_stops_in_the_middle_leaves_no_connection_open(app: Flask, 
     next(iter(answer.response))
     assert pool.checkedout() == before
     answer.close()
+
+
+def test_who_asks_for_the_long_lists_all_the_time_is_asked_to_wait(client: FlaskClient) -> None:
+    for path, most in (("/feeds/products.xml", 20), ("/sitemaps/shop.xml", 60)):
+        statuses = [client.get(path).status_code for _ in range(most + 1)]
+        assert statuses == [200] * most + [429], path

@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from flask import Flask
@@ -23,10 +22,9 @@ from shop.catalog.price_tag import PriceTags
 from shop.config import Settings
 from shop.db import Database, now
 from shop.web.embed import card, drawing, typeface
-from shop.web.embed.card import Words, cards, letter_card
+from shop.web.embed.card import Words, cards
 from shop.web.house import house
 from tests.builders import a_product
-from tests.support.reader import Page
 
 DAY = date(2026, 11, 25)
 RED = (200, 30, 30)
@@ -322,31 +320,3 @@ def test_a_picture_whose_file_is_gone_leaves_its_place_empty(client: FlaskClient
     for file in settings.media_folder.iterdir():
         file.unlink()
     assert image_of(client.get("/embed/card/mug.png")).getpixel((100, 100)) == (236, 238, 243)
-
-
-# In the letter
-
-
-def test_the_letters_html_is_a_picture_with_words_in_a_link_that_tells_the_story(
-    app: Flask, client: FlaskClient, drawn: list[Words]
-) -> None:
-    with app.app_context():
-        product = house().product("mug")
-        assert product
-        html = letter_card(product, DAY, story="https://news.example/kim", title="Kim")
-
-    class Answer:
-        status_code, headers, text = 200, {}, html
-
-    page = Page(Answer())  # type: ignore[arg-type]
-    (image,), (link,) = page.all("img"), page.all("a")
-    assert image["alt"] == "Deadline mug, $39.00, Understory"
-    assert (image["width"], image["height"]) == ("600", "200")
-    for address in (image["src"], image["srcset"].removesuffix(" 2x")):
-        assert address.startswith("http://localhost/embed/card/mug.png?")
-        image_of(client.get(address.removeprefix("http://localhost")))
-    assert drawn[0].note == "Price on 25 November 2026"
-    token = parse_qs(urlsplit(link["href"]).query)["placement"][0]
-    placement = app.extensions["understory"].placements.verify(token)
-    assert (placement.url, placement.layout) == ("https://news.example/kim", "email")
-    assert "Kim" in client.get(link["href"].removeprefix("http://localhost")).text

@@ -7,13 +7,10 @@ nothing from the address is ever drawn.
 import hashlib
 import threading
 from collections import OrderedDict
-from datetime import date
 from pathlib import Path
-from urllib.parse import urlencode
 
 from babel.dates import format_date
 from flask import Response, abort, current_app, request
-from markupsafe import Markup
 
 from shop.catalog.pictures import widths_of
 from shop.catalog.price_tag import PriceTag, PriceTags, tag_of
@@ -22,7 +19,7 @@ from shop.catalog.standing import Standing
 from shop.config import Settings
 from shop.errors import NotFound
 from shop.money import Money, format_money, spoken
-from shop.web.embed.drawing import HEIGHT, PICTURE, WIDTH, Words, draw
+from shop.web.embed.drawing import PICTURE, Words, draw
 from shop.web.embed.keeping import keep
 from shop.web.embed.typeface import face_for
 from shop.web.house import house
@@ -86,24 +83,6 @@ def show(slug: str) -> Response:
     # What comes in its place, and an address that it gives up, are other products' changes.
     keep(answer, ["catalogue", *([f"product-{product.id}"] if product else [])], now.until)
     return answer.make_conditional(request)  # type: ignore[return-value]
-
-
-def letter_card(product: ProductView, day: date, *, story: str = "", title: str = "") -> Markup:
-    """The card with its link as HTML for a letter of `day`, under the story at `story` if it has one."""
-    shop_url = house().settings.shop_url
-    image = f"{shop_url}/embed/card/{product.slug}.png?{urlencode({'price': cards().tags.sign(product, day)})}"
-    token = house().placements.sign(story, title, "email") if story else ""
-    price = _price(house().settings, tag_of(product))
-    return Markup(
-        '<a href="{page}"><img src="{image}" srcset="{image}&amp;scale=2 2x" width="{width}" height="{height}"'
-        ' alt="{alt}" style="max-width: 100%; height: auto; border: 0"></a>'
-    ).format(
-        page=f"{shop_url}/products/{product.slug}" + (f"?{urlencode({'placement': token})}" if token else ""),
-        image=image,
-        width=WIDTH,
-        height=HEIGHT,
-        alt=f"{product.title}, {price}, {house().settings.shop_name}",
-    )
 
 
 def _words(settings: Settings, now: Standing, tag: PriceTag | None) -> Words:
