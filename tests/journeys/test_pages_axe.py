@@ -184,7 +184,7 @@ PAGES: dict[str, Visit] = {
     "cart from a used ticket": a_cart_from_a_used_ticket,
     "404": at(lambda house: f"{house.url}/products/nothing", 404),
     "sold-out card": a_sold_out_card,
-    "card of nothing": at(lambda house: f"{house.url}/embed/frame?product=nothing", 404),
+    "card of nothing": at(lambda house: f"{house.url}/embed/frame?product=nothing"),
     "card gone wrong": at(lambda house: f"{house.url}/embed/cart", 405),
     "card in a window of its own": the_card_in_a_window_of_its_own,
     "payment page": the_payment_page,
