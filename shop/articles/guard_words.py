@@ -37,8 +37,7 @@ TAMIL = """
 
 def word_key(word: str) -> str:
     """A word of the list, or a few, in the form in which it is kept and compared; empty if nothing of it can be compared."""
-    words = " ".join(words_of(word))
-    return words and words + ("*" if folded(word).endswith("*") else "")
+    return folded(word) if words_of(word) else ""
 
 
 def guarded(changes: Iterable[tuple[str, bool]]) -> tuple[str, ...]:
@@ -56,11 +55,12 @@ def is_sensitive(story: Story, words: tuple[str, ...]) -> str | None:
 
 @lru_cache(maxsize=8)
 def _sought(words: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
-    return tuple((word, f" {word[:-1]}" if word.endswith("*") else f" {word} ") for word in words)
+    spoken = ((word, " ".join(words_of(word))) for word in words)
+    return tuple((word, f" {said}" if word.endswith("*") else f" {said} ") for word, said in spoken)
 
 
 WORDS = tuple(
     dict.fromkeys(
-        word.strip() for words in (ENGLISH, MALAY, CHINESE, TAMIL) for word in words.split(",") if word.strip()
+        word_key(word) for words in (ENGLISH, MALAY, CHINESE, TAMIL) for word in words.split(",") if word.strip()
     )
 )
