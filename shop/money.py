@@ -1,5 +1,6 @@
 """Money as integers: minor units and a currency, frozen. Mixing currencies raises."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
@@ -59,6 +60,21 @@ class Money:
     def __lt__(self, other: "Money") -> bool:
         self._same(other)
         return self.minor < other.minor
+
+
+def apportion(amount: int, weights: Sequence[int]) -> list[int]:
+    """`amount` in whole units, shared out by `weights` to the last of them; nobody gets more than their part rounded up.
+
+    Without any weight nobody gets anything.
+    """
+    total = sum(weights)
+    parts: list[int] = []
+    before = 0
+    for weight in weights:
+        upto = before + weight
+        parts.append(amount * upto // total - amount * before // total if total else 0)
+        before = upto
+    return parts
 
 
 @lru_cache(maxsize=4096)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from shop.errors import InvalidChange
-from shop.money import spoken
+from shop.money import apportion, spoken
 from shop.orders.models import Order, OrderLine
 from shop.payments.refunds import Refundable
 
@@ -93,11 +93,6 @@ def _check_pieces(pieces: Mapping[int, int], left: Refundable) -> None:
 
 def _shares(pieces: Mapping[int, int], worth: Mapping[int, int], amount: int) -> dict[int, tuple[int, int]]:
     """`amount` over the lines by what they are worth, to the last minor unit, and to none more than that."""
-    total = sum(worth.values())
-    shares: dict[int, tuple[int, int]] = {}
-    before = 0
-    for line_id, quantity in sorted(pieces.items()):
-        upto = before + worth[line_id]
-        shares[line_id] = (quantity, amount * upto // total - amount * before // total if total else 0)
-        before = upto
-    return shares
+    line_ids = sorted(pieces)
+    parts = apportion(amount, [worth[line_id] for line_id in line_ids])
+    return {line_id: (pieces[line_id], part) for line_id, part in zip(line_ids, parts, strict=True)}
