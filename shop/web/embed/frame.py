@@ -6,11 +6,11 @@ from collections.abc import Callable
 from flask import Response, render_template, request
 
 from shop.catalog.showcase import ProductView
-from shop.catalog.standing import Standing, standing
+from shop.catalog.standing import Standing
 from shop.insights.counting import Counted
 from shop.web.csrf import csrf
 from shop.web.embed.asked import CTA_LIMIT, Asked, asked_in
-from shop.web.embed.choosing import MOST_SHOWN, Choice, Reason, by_product
+from shop.web.embed.choosing import MOST_SHOWN, Choice, Reason, by_product, choose
 from shop.web.embed.files import sheet_url
 from shop.web.embed.frames import Told, frames
 from shop.web.embed.keeping import keep
@@ -31,11 +31,11 @@ def page(body: str, status: int = 200) -> Response:
 def show() -> Response:
     """The frame for a `product`, or for whatever belongs under the `story`: the same for every reader.
 
-    Two statements for a product that is known here; none when the answer is kept (`shop.web.embed.keeping`).
+    Four statements for a product that is known here; none when the answer is kept (`shop.web.embed.keeping`).
     """
     asked = asked_in(request.args)
     with house().database.engine.connect() as connection:
-        choice = by_product(house(), connection, asked)
+        choice = choose(house(), connection, asked)
     if choice.reason is not None:
         return keep(nothing(choice.reason, asked.product), choice.keys, choice.until)
     layout = _layout(asked, choice)
@@ -92,14 +92,13 @@ def gone() -> Response:
 @limiter.limit("60/minute")
 def show_again() -> Response:
     """The same card with the cart's handle in its form, which no address may carry. Changes nothing."""
-    slug = request.form.get("product", "")
+    asked = Asked(product=request.form.get("product", ""), placement=token_sent())
     with house().database.engine.connect() as connection:
-        found = standing(connection, house().showcase, slug) if SLUG.fullmatch(slug) else Standing("unknown")
-    if found.hidden:
+        choice = by_product(house(), connection, asked)
+    if choice.reason is not None:
         return gone()
-    return page(
-        render_template("embed/frame.html", **frames().words(found, countries()) | carried() | {"press": new_press()})
-    )
+    words = frames().words(choice.shown[0], countries()) | carried() | {"press": new_press()}
+    return page(render_template("embed/frame.html", **words))
 
 
 def carried() -> dict[str, object]:
