@@ -83,6 +83,22 @@ class BadAddress(ShopError):
         super().__init__(gettext_noop("Write an e-mail address such as name@example.com."))
 
 
+class NoLongerSold(ShopError):
+    """Merchandise was taken away from the story that it stood under, or the product from sale.
+
+    `stopped` says which: "story" or "product".
+    """
+
+    code = "no_longer_sold"
+    status = 409
+
+    def __init__(self, title: str, stopped: str) -> None:
+        where = " under this story" if stopped == "story" else ""
+        super().__init__(f"{title} is no longer sold{where}. Nothing of it can be paid for now.")
+        self.title = title
+        self.stopped = stopped
+
+
 class CartEmpty(ShopError):
     """A checkout was asked for a cart that holds nothing that can be bought."""
 

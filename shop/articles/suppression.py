@@ -40,9 +40,14 @@ class SuppressionView:
 
 
 def suppress(session: Session, scope: str, value: str | int | None, reason: str, actor: str) -> int:
+    """As `suppress_once`. Returns the id of the suppression which holds."""
+    return suppress_once(session, scope, value, reason, actor)[0]
+
+
+def suppress_once(session: Session, scope: str, value: str | int | None, reason: str, actor: str) -> tuple[int, bool]:
     """Take merchandise away. `value` is an article's or product's id, a section, or a tag; none for everywhere.
 
-    Doing it twice equals doing it once: the id is that of the suppression which holds. Raises InvalidChange for what cannot be
+    Doing it twice equals doing it once. Returns the id of the suppression which holds, and whether it is new. Raises InvalidChange for what cannot be
     meant, and NotFound for an article or a product that is not there.
     """
     if scope not in SCOPES:
@@ -59,9 +64,9 @@ def suppress(session: Session, scope: str, value: str | int | None, reason: str,
     if made is None:
         # Somebody was faster, and may have lifted theirs by now: then this asks once more.
         standing = session.scalar(select(Suppression.id).where(Suppression.open_key == of["key"]))
-        return standing if standing is not None else suppress(session, scope, value, reason, actor)
+        return (standing, False) if standing is not None else suppress_once(session, scope, value, reason, actor)
     _changed(session, of, lifted=False)
-    return int(made)
+    return int(made), True
 
 
 def lift(session: Session, suppression_id: int, actor: str) -> bool:
@@ -172,4 +177,5 @@ def reaches(row: Any) -> str:
     return "product" if row.scope in {EVERYWHERE, "product"} else "story"
 
 
+# Whether any is in force: while none is, nobody asks further.
 ANY_HOLDS = select(Suppression.id).where(Suppression.open_key.is_not(None)).exists()

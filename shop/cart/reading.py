@@ -14,7 +14,7 @@ from shop.cart.offered import can_be_bought
 from shop.catalog.models import Product, ProductImage, Variant
 from shop.catalog.stock import full_title
 from shop.db import now
-from shop.errors import OutOfStock
+from shop.errors import NoLongerSold, OutOfStock
 from shop.money import Money
 
 
@@ -41,6 +41,7 @@ class CartLineView:
     placement: str
     tie_in_id: int | None
     slot: str
+    stopped: str = ""
 
     @property
     def title(self) -> str:
@@ -56,6 +57,8 @@ class CartLineView:
 
     @property
     def problem(self) -> str:
+        if self.stopped:
+            return str(NoLongerSold(self.title, self.stopped))
         if not self.on_sale:
             return f"{self.title} is no longer on sale."
         if self.quantity > self.available:
@@ -90,7 +93,8 @@ class CartView:
     def digest(self) -> str:
         """Names exactly what would be bought and for how much; two checkouts with one digest are the same checkout."""
         text = ";".join(
-            f"{line.variant_id}x{line.quantity}@{line.unit_price.minor}~{line.article_id or 0}" for line in self.lines
+            f"{line.variant_id}x{line.quantity}@{line.unit_price.minor}~{line.article_id or 0}{line.stopped}"
+            for line in self.lines
         )
         return hashlib.sha256(f"{self.currency}|{self.country}|{text}".encode()).hexdigest()
 
@@ -130,6 +134,7 @@ CART = (
         CartLine.placement,
         CartLine.tie_in_id,
         CartLine.slot,
+        CartLine.stopped,
     )
     .select_from(Cart)
     .outerjoin(CartLine, CartLine.cart_id == Cart.id)
@@ -176,4 +181,5 @@ def _line(row: Any, currency: str, moment: datetime) -> CartLineView:
         placement=row.placement,
         tie_in_id=row.tie_in_id,
         slot=row.slot,
+        stopped=row.stopped,
     )

@@ -14,15 +14,18 @@ from sqlalchemy import Connection, Table, bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
 from shop.articles.models import Article
+from shop.articles.suppression import ANY_HOLDS
 from shop.cart.models import Cart, CartLine
 from shop.cart.reading import CART, CartLineView, CartView, view_of
 from shop.catalog import stock
 from shop.checkout.params import MINIMUM_MINOR, session_params
+from shop.checkout.stops import with_stops
 from shop.config import Settings
 from shop.db import now
 from shop.errors import (
     AlreadyPaid,
     CartEmpty,
+    NoLongerSold,
     NotFound,
     OutOfStock,
     PaymentRefused,
@@ -53,6 +56,7 @@ _LOCK = (
 _SEEN = (
     CART.add_columns(
         Article.url.label("story"),
+        ANY_HOLDS.label("any_holds"),
         Order.id.label("order_id"),
         Order.access_token,
         Order.cart_digest,
@@ -119,6 +123,8 @@ def begin(
         raise CartEmpty
     rows = connection.execute(_SEEN, {"cart": cart_id}).all()
     cart = view_of(rows, cart_id, settings.shop_currency)
+    if rows[0].any_holds:
+        cart = with_stops(connection, cart)
     destination = (country or locked.country or settings.shop_country).upper()
     digest = f"{destination}:{cart.digest}"[:64]
     if rows[0].order_id is not None:
@@ -153,6 +159,8 @@ def _known(connection: Connection, row: Any, digest: str) -> Begun:
 
 def _check(cart: CartView) -> None:
     for line in cart.lines:
+        if line.stopped:
+            raise NoLongerSold(line.title, line.stopped)
         if not line.on_sale:
             raise NotFound("product")
         if line.unit_price.currency != cart.currency:

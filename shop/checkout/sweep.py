@@ -11,6 +11,7 @@ from sqlalchemy import func, nulls_first, select, update
 
 from shop.checkout.closing import close_attempt, look_at_payment
 from shop.checkout.refunding import finish_refunds
+from shop.checkout.suppressing import orders_under
 from shop.db import Database, now
 from shop.errors import PaymentRefused, PaymentUnavailable
 from shop.orders.models import Order
@@ -36,7 +37,8 @@ class Swept:
 
 
 def sweep(database: Database, gateway: Gateway, limit: int = 200) -> Swept:
-    """Close unpaid orders that are past their session's expiry or were never opened; look at delayed payments and refunds.
+    """Close unpaid orders that are past their session's expiry, were never opened, or hold what was taken away; look at delayed
+    payments and refunds.
 
     Stripe is asked first, always: what it calls paid is settled as paid. What was looked at longest ago comes first, so that
     `limit` orders which Stripe does not answer for never keep the others waiting. Owns its transactions, one order at a
@@ -44,7 +46,7 @@ def sweep(database: Database, gateway: Gateway, limit: int = 200) -> Swept:
     """
     moment = now()
     with database.reading() as session:
-        due = session.execute(
+        rows = session.execute(
             select(Order.id, Order.processing_at)
             .join(PaymentAttempt, PaymentAttempt.order_id == Order.id)
             .where(
@@ -62,10 +64,15 @@ def sweep(database: Database, gateway: Gateway, limit: int = 200) -> Swept:
             .order_by(nulls_first(PaymentAttempt.looked_at), Order.id)
             .limit(limit)
         ).all()
+        # At once, for it is not to be sold any more: those which `take_away` had no answer for.
+        stopped = dict.fromkeys(orders_under(session, limit=limit))
+    due: dict[int, datetime | None] = stopped | {
+        order_id: processing_at for order_id, processing_at in rows if order_id not in stopped
+    }
     if due:
-        _note_look(database, [order_id for order_id, _ in due], moment)
+        _note_look(database, list(due), moment)
     closed = looked_at = postponed = 0
-    for order_id, processing_at in due:
+    for order_id, processing_at in due.items():
         try:
             if processing_at is not None:
                 look_at_payment(database, gateway, order_id, source="sweep")

@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 from shop.articles.placement import Placement, remember
 from shop.cart import adding, lines
 from shop.cart.lines import Source
+from shop.checkout.stops import refuse_stopped
 from shop.web.house import house
 from shop.web.own_goods import freeing_own_goods
 from shop.web.wish import Wish
@@ -18,12 +19,17 @@ class Terms(Source):
     limit: int
 
 
-def terms(session: Session, placement: Placement | None) -> Terms:
-    """The terms of a line that comes from this story, which is remembered, or from none. In the caller's transaction."""
+def terms(session: Session, placement: Placement | None, variant_id: int) -> Terms:
+    """The terms of a line that comes from this story, which is remembered, or from none. In the caller's transaction.
+
+    Raises NoLongerSold if merchandise was taken away from the story, or the variant's product from sale.
+    """
     limit = house().settings.shop_max_quantity
     if placement is None:
+        refuse_stopped(session, variant_id, None)
         return {"limit": limit}
     article_id, tie_in_id = remember(session, placement)
+    refuse_stopped(session, variant_id, article_id)
     return {
         "limit": limit,
         "article_id": article_id,
@@ -50,7 +56,7 @@ def express_cart(press: str, wish: Wish, placement: Placement | None, country: s
     def fill() -> int:
         with house().database.transaction() as session:
             cart_id = adding.buy_now(
-                session, press, handle, wish.variant.id, wish.quantity, **terms(session, placement)
+                session, press, handle, wish.variant.id, wish.quantity, **terms(session, placement, wish.variant.id)
             )
             if country:
                 lines.choose_country(session, cart_id, country)

@@ -93,7 +93,12 @@ def _add_to_cart(wish: Wish, placement: Placement | None, given: str) -> tuple[C
     """One transaction. A handle that opens no cart gets a new one, and a new cart with it."""
     with house().database.transaction() as session:
         cart_id, handle = adding.add_by_handle(
-            session, given, wish.variant.id, wish.quantity, country=wish.country, **terms(session, placement)
+            session,
+            given,
+            wish.variant.id,
+            wish.quantity,
+            country=wish.country,
+            **terms(session, placement, wish.variant.id),
         )
         if handle != given and request.form.get("handle"):
             log.info("embed_cart_unknown")

@@ -73,7 +73,9 @@ def _add(wish: Wish, placement: Placement | None) -> Response:
 def _add_to_cart(wish: Wish, placement: Placement | None) -> str:
     with house().database.transaction() as session:
         given = cart_handle()
-        _, handle = adding.add_by_handle(session, given, wish.variant.id, wish.quantity, **terms(session, placement))
+        _, handle = adding.add_by_handle(
+            session, given, wish.variant.id, wish.quantity, **terms(session, placement, wish.variant.id)
+        )
         if given and handle != given:
             log.warning("cart_unknown")
         return handle

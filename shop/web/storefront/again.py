@@ -6,6 +6,8 @@ from flask import Response, redirect, render_template, url_for
 from sqlalchemy.orm import Session
 
 from shop.cart.again import Wanted, fill_again, still_there
+from shop.cart.handles import find_cart
+from shop.checkout.stops import mark_stopped
 from shop.orders.held import held_by
 from shop.orders.reading import OrderView
 from shop.web.carts import cart_handle, current_cart_id, keep_handle
@@ -53,6 +55,9 @@ def order_again(token: str) -> Response:
             country=order.country,
             own=_own_goods(session),
         )
+        cart_id = find_cart(session, handle)
+        if cart_id is not None:
+            mark_stopped(session, cart_id)
     answer = redirect(url_for("storefront.cart", again=1), 303)
     keep_handle(answer, handle)  # type: ignore[arg-type]
     return answer  # type: ignore[return-value]
