@@ -7,11 +7,13 @@ from typing import Any
 from flask import Flask, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
+from shop.articles.curious import Curious
 from shop.articles.placement import PlacementSigner
 from shop.config import Settings
 from shop.db import Database, engine_options, prepare
 from shop.payments.gateway import Gateway
 from shop.schema import resource_folder
+from shop.tasks import asking_worker
 from shop.web import (
     admin,
     csrf,
@@ -63,6 +65,7 @@ def create_app(settings: Settings, gateway: Gateway | None = None) -> Flask:
         database=database,
         gateway=gateway or Gateway(settings),
         placements=PlacementSigner(settings.secret_keys, settings.shop_publisher_hosts),
+        curious=Curious(asking_worker(settings), settings.shop_publisher_hosts),
     )
 
     sessions.keep(app)

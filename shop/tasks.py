@@ -6,10 +6,11 @@ their time), the tasks look for it there, and a lost queue loses nothing but a m
 
 import signal
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -21,6 +22,8 @@ from huey.storage import RedisStorage
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
+from shop.articles.feeds import poll_due
+from shop.articles.pages import look_at
 from shop.cart.forgetting import forget_carts, forget_tickets
 from shop.catalog import purge_sending
 from shop.checkout.reconcile import reconcile
@@ -51,6 +54,13 @@ class Task(Protocol):
     def call_local(self) -> None: ...
 
 
+class TaskOf(Protocol):
+    """As `Task`, for a function that is told what it is about."""
+
+    def __call__(self, about: str) -> Any: ...
+    def call_local(self, about: str) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Tasks:
     """The shop's tasks on one queue."""
@@ -62,6 +72,8 @@ class Tasks:
     retry_events: Task
     purge_caches: Task
     tell_waiting: Task
+    poll_feeds: Task
+    look_at_story: TaskOf
     forget_old_carts: Task
     compare_with_stripe: Task
 
@@ -102,12 +114,10 @@ def tasks_on(queue: Huey, workshop: Workshop) -> Tasks:
 
     def send_mail() -> None:
         """Send what is due. One at a time in a process, so that a slow mail server never holds up every thread."""
-        if not workshop.sending.acquire(blocking=False):
-            return
-        try:
+        with _alone(workshop.sending) as free:
+            if not free:
+                return
             done = send_due(workshop.database, workshop.transport, workshop.compose)
-        finally:
-            workshop.sending.release()
         if done.failed or done.later:
             log.warning("mail", sent=done.sent, failed=done.failed, later=done.later)
 
@@ -132,6 +142,14 @@ def tasks_on(queue: Huey, workshop: Workshop) -> Tasks:
         told = tell_waiting(workshop.database)
         if told:
             log.info("waitlist_told", readers=told)
+
+    def poll_feeds() -> None:
+        """Ask the publisher's feeds for new stories; see `shop.articles.feeds`."""
+        _poll_feeds(workshop)
+
+    def look_at_story(url: str) -> None:
+        """Read what a story's page says of it; see `shop.articles.pages`."""
+        _look_at(workshop, url)
 
     def forget_old_carts() -> None:
         """Delete carts that nobody has touched for SHOP_CART_DAYS, a few at a time."""
@@ -160,6 +178,8 @@ def tasks_on(queue: Huey, workshop: Workshop) -> Tasks:
         retry_events=task(retry_events, every_minute),
         purge_caches=task(purge_caches, every_minute),
         tell_waiting=task(tell_those_who_wait, every_minute),
+        poll_feeds=task(poll_feeds, every_minute),
+        look_at_story=cast(TaskOf, queue.task()(look_at_story)),
         forget_old_carts=task(forget_old_carts, crontab(hour="3", minute="17")),
         compare_with_stripe=task(compare_with_stripe, crontab(hour="2", minute="41")),
     )
@@ -173,7 +193,41 @@ def enqueue_send_mail(tasks: Tasks) -> bool:
     return _enqueue(tasks.send_mail)
 
 
-def _enqueue(task: Task) -> bool:
+def asking_worker(settings: Settings) -> Callable[[str], bool]:
+    """What has a worker look at a story. The queue is opened when the first one is to be looked at, and nothing is ever raised."""
+
+    @cache
+    def tasks() -> Tasks:
+        return tasks_on(queue_for(settings), Workshop(settings))
+
+    return lambda url: _enqueue(lambda: tasks().look_at_story(url))
+
+
+def _poll_feeds(workshop: Workshop) -> None:
+    with _alone(workshop.asking) as free:
+        polled = poll_due(workshop.database, workshop.settings) if free else None
+    if polled and (polled.failed or polled.new or polled.changed):
+        log.info("feeds_polled", **asdict(polled))
+
+
+def _look_at(workshop: Workshop, url: str) -> None:
+    with _alone(workshop.asking) as free:
+        if free:  # else feeds are being asked, which are likely to tell of it; and another reader comes
+            look_at(workshop.database, workshop.settings, url)
+
+
+@contextmanager
+def _alone(lock: threading.Lock) -> Iterator[bool]:
+    """Whether the lock was free: it is held then, and nobody waits for it."""
+    free = lock.acquire(blocking=False)
+    try:
+        yield free
+    finally:
+        if free:
+            lock.release()
+
+
+def _enqueue(task: Callable[[], Any]) -> bool:
     try:
         task()
     except Exception:
@@ -234,8 +288,11 @@ class _Worker(Consumer):  # type: ignore[misc]
         self._signum, self._graceful, self._restart = number, True, False
 
 
-def worker_for(tasks: Tasks, *, threads: int = 2, ready: Callable[[], None] = lambda: None) -> Consumer:
-    """A worker of `tasks`: `run()` blocks until a signal or `stop(graceful=True)` from another thread."""
+def worker_for(tasks: Tasks, *, threads: int = 3, ready: Callable[[], None] = lambda: None) -> Consumer:
+    """A worker of `tasks`: `run()` blocks until a signal or `stop(graceful=True)` from another thread.
+
+    Three threads, so that a slow mail server and a publisher's slow server together leave one to the orders.
+    """
     one_at_a_time = threading.Lock()
 
     def close_connections() -> None:

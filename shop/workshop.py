@@ -17,12 +17,13 @@ from shop.payments.gateway import Gateway
 class Workshop:
     """Each part is opened when a task first needs it: whoever only enqueues opens nothing.
 
-    `sending` is held by the one thread of this process that is sending mail.
+    `sending` is held by the one thread of this process that is sending mail, `asking` by the one that asks a publisher's server.
     """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.sending = threading.Lock()
+        self.asking = threading.Lock()
 
     @cached_property
     def database(self) -> Database:

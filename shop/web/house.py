@@ -10,6 +10,7 @@ from flask_sqlalchemy_lite import SQLAlchemy
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from shop.articles.curious import Curious
 from shop.articles.placement import PlacementSigner
 from shop.catalog.showcase import ProductView, Shelf, Showcase, shelf
 from shop.catalog.standing import Standing, standing
@@ -56,6 +57,7 @@ class House:
     database: Database
     gateway: Gateway
     placements: PlacementSigner
+    curious: Curious
     showcase: Showcase = field(default_factory=Showcase)
     served: CountriesServed = field(init=False)
     counters: Counters = field(default_factory=Counters)

@@ -233,13 +233,14 @@ def test_what_is_periodic_is_due_when_it_should_be(tasks: Tasks) -> None:
         for clock, hour, minute in (("noon", 12, 0), ("2:41", 2, 41), ("3:17", 3, 17))
     }
     assert names_at == {
-        "noon": {"send_mail", "sweep_orders", "retry_events", "purge_caches", "tell_those_who_wait"},
+        "noon": {"send_mail", "sweep_orders", "retry_events", "purge_caches", "tell_those_who_wait", "poll_feeds"},
         "2:41": {
             "send_mail",
             "sweep_orders",
             "retry_events",
             "purge_caches",
             "tell_those_who_wait",
+            "poll_feeds",
             "compare_with_stripe",
         },
         "3:17": {
@@ -248,6 +249,7 @@ def test_what_is_periodic_is_due_when_it_should_be(tasks: Tasks) -> None:
             "retry_events",
             "purge_caches",
             "tell_those_who_wait",
+            "poll_feeds",
             "forget_old_carts",
         },
     }

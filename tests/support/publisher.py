@@ -26,7 +26,7 @@ class Publisher:
     url: str = ""
     asked: list[Asked] = field(default_factory=list)
     sent: int = 0
-    _answers: dict[str, Callable[[Callable[[bytes], None], Asked], None]] = field(default_factory=dict)
+    answers: dict[str, Callable[[Callable[[bytes], None], Asked], None]] = field(default_factory=dict)
 
     @property
     def netloc(self) -> str:
@@ -42,7 +42,7 @@ class Publisher:
 
     def does(self, path: str, answer: Callable[[Callable[[bytes], None], Asked], None]) -> str:
         """`answer` gets what sends bytes, and the request. Returns the address."""
-        self._answers[path] = answer
+        self.answers[path] = answer
         return self.url + path
 
     def says(self, path: str, body: bytes | str = b"", status: int = 200, **headers: str) -> str:
@@ -75,7 +75,7 @@ class Publisher:
         self.asked.append(asked)
         # Whoever has heard enough hangs up.
         with suppress(OSError):
-            self._answers.get(asked.path, lambda send, _: send(head(404, content_length="0")))(send, asked)
+            self.answers.get(asked.path, lambda send, _: send(head(404, content_length="0")))(send, asked)
 
 
 def head(status: int, **headers: str) -> bytes:

@@ -62,6 +62,8 @@ def by_story(house: House, reader: Connection, asked: Asked) -> Choice:
     if not is_publisher(story.url, house.settings.shop_publisher_hosts):
         return Choice(reason="host-not-allowed")
     found = resolve(reader, story, asked.slot)
+    if found.story.id is None:
+        house.curious.wonder(found.story.url)
     keys = ("stories", *_key("article", found.story.id))
     if found.shown is None:
         reason: Reason = "suppressed" if found.suppressed or found.held else "nothing-here"
