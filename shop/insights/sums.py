@@ -1,6 +1,6 @@
 """Whose money it was: what an order took, and what of it went back, told apart by its lines and the shipping. To the cent.
 
-docs/decisions/0012-refunds-lower-the-story-that-sold.md says why it is told apart so.
+docs/decisions/0011-refunds-lower-the-story-that-sold.md says why it is told apart so.
 """
 
 from collections.abc import Mapping, Sequence
