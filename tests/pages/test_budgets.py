@@ -19,7 +19,7 @@ FEW, MANY = 2, 9
 
 SHELF = PRODUCT = FRAME = CART_PAGE = 4
 ORDER_PAGE = 5
-ADD = EMBED_ADD = 8
+ADD, EMBED_ADD = 8, 9
 PAID = 8
 # Goods are reserved one after the other, in the order that keeps two buyers from a deadlock, each with its guard.
 PLACE, PLACE_A_LINE = 13, 1
