@@ -10,6 +10,7 @@ from shop import __version__
 from shop.money_commands import COMMANDS as MONEY_COMMANDS
 from shop.prompt import InOrder, Shop, load_settings, open_database, require_queue, said_in_a_line
 from shop.sandbox_commands import COMMANDS as SANDBOX_COMMANDS
+from shop.story_commands import COMMANDS as STORY_COMMANDS
 
 
 @click.group(cls=Shop, context_settings={"help_option_names": ["-h", "--help"]})
@@ -127,7 +128,7 @@ def seed() -> None:
     click.echo(f"{seeded.products} products and {seeded.zones} shipping zones added.")
 
 
-for each in MONEY_COMMANDS:
+for each in (*MONEY_COMMANDS, *STORY_COMMANDS):
     main.add_command(each)
 
 
