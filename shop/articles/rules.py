@@ -1,5 +1,6 @@
 """Rules: under which stories a tie-in stands that names none, and how the few that may match a story are found."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from sqlalchemy import nulls_last, select
@@ -74,12 +75,22 @@ def _key(kind: str, value: str) -> str:
 
 def matches(rule: Rule, story: Story) -> bool:
     """Whether every condition holds."""
-    if rule.section and folded(rule.section) != folded(story.section):
-        return False
-    if rule.tag and tag_key(rule.tag) not in map(tag_key, story.tags):
-        return False
-    if rule.author and folded(rule.author) not in map(folded, story.authors):
-        return False
+    return (
+        _meets(rule.section, folded, (story.section,))
+        and _meets(rule.tag, tag_key, story.tags)
+        and _meets(rule.author, folded, story.authors)
+        and _has_words(rule, story)
+    )
+
+
+def _meets(condition: str, fold: Callable[[str], str], values: Iterable[str]) -> bool:
+    if not condition:
+        return True
+    wanted = fold(condition)  # of nothing that can be compared, nothing remains, and nothing is that
+    return bool(wanted) and any(fold(value) == wanted for value in values)
+
+
+def _has_words(rule: Rule, story: Story) -> bool:
     phrases = rule.phrases
     if not phrases:
         return not rule.words  # of nothing but signs, which no title has
