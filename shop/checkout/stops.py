@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Integer, bindparam, cast, select, update
 from sqlalchemy.orm import Session
 
+from shop.articles.models import Suppression
 from shop.articles.suppression import reached_by, reaches
 from shop.cart.models import Cart, CartLine
 from shop.cart.reading import CartView
@@ -61,7 +62,12 @@ def refuse_stopped(session: Session, variant_id: int, article_id: int | None) ->
 
 
 def stop_lines(session: Session, suppression_id: int) -> set[int]:
-    """Mark every line that a suppression reaches, with the locks of their carts. Returns the ids of the carts."""
+    """Mark every line that a suppression reaches, with the locks of their carts. Returns the ids of the carts.
+
+    The suppression is locked until the transaction ends, so that nobody lifts it while lines are being marked.
+    """
+    locked = select(Suppression.id).where(Suppression.id == suppression_id).with_for_update()
+    session.execute(locked).all()
     reached = reached_by(_LINES.article_id, _LINES.variant_id, suppression_id).add_columns(_LINES.id.label("line_id"))
     return _mark(session, _strongest(session.execute(reached)))
 
