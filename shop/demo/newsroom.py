@@ -25,8 +25,9 @@ PAPER: Final = "The Kallang Courier"
 STORY_BY_PATH: Final[Mapping[str, Story]] = {story.path: story for story in STORIES}
 STORY_BY_SLUG: Final[Mapping[str, Story]] = {story.slug: story for story in STORIES}
 # Where machines hear of new stories: path, template and type. The first two are announced on every page.
+NEWS_FEED: Final = "/feeds/rss.xml"
 FEEDS: Final = {
-    "/feeds/rss.xml": ("newsroom/rss.xml", "application/rss+xml"),
+    NEWS_FEED: ("newsroom/rss.xml", "application/rss+xml"),
     "/feeds/atom.xml": ("newsroom/atom.xml", "application/atom+xml"),
     "/news-sitemap.xml": ("newsroom/news-sitemap.xml", "application/xml"),
 }

@@ -99,11 +99,12 @@ def _require_ports(settings: Settings, real_stripe: bool) -> None:
 
 
 def _prepare(settings: Settings, keys: DemoKeys) -> None:
-    """Tables, catalogue and staff login: made at the first start, left alone later."""
+    """Tables, catalogue, stories and staff login: made at the first start, left alone later."""
     from sqlalchemy import exists, select  # noqa: PLC0415  after the ports have been looked at, for a quick refusal
 
     from shop.catalog.models import Product  # noqa: PLC0415
     from shop.demo.seed import seed  # noqa: PLC0415
+    from shop.demo.seed_stories import seed_stories  # noqa: PLC0415
     from shop.schema import is_current, migrate  # noqa: PLC0415
     from shop.staff.accounts import create_admin  # noqa: PLC0415
     from shop.staff.models import StaffUser  # noqa: PLC0415
@@ -118,6 +119,7 @@ def _prepare(settings: Settings, keys: DemoKeys) -> None:
         if not stocked:
             click.echo("Preparing the catalogue, once ...")
             seed(database, settings)
+        seed_stories(database, settings)
         if not staffed:
             create_admin(database, keys.staff_email, keys.staff_password)
     finally:

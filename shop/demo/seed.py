@@ -1,4 +1,4 @@
-"""Loads the demo's catalogue into a database: the one module of the demo that knows the shop's rooms.
+"""Loads the demo's catalogue into a database: with `seed_stories`, what of the demo knows the shop's rooms.
 
 Prices are the numbers of `catalogue` in the shop's own currency: a demo in yen sells the shirt for 3,900 yen.
 """
