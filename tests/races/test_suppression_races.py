@@ -1,5 +1,6 @@
 """Taking merchandise away while it is being bought."""
 
+import itertools
 import threading
 from contextlib import suppress as letting
 from functools import partial
@@ -96,6 +97,60 @@ def test_control_without_waiting_for_the_carts_such_a_checkout_is_overlooked(
     monkeypatch.setattr(beginning, "_store_order", when_nobody_looks_any_more)
     monkeypatch.setattr(suppressing, "orders_under", look)
     together(lambda: shop.place(cart_id), lambda: take(shop, article))
+    assert len(open_sessions(shop)) == 1
+
+
+@pytest.fixture
+def pressed(shop: Shop, article: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody presses "Buy now" once the lines of carts are marked, looks before the suppression is committed, and goes on when
+    nobody looks for orders any more, or after a while.
+    """
+    looked, overlooked = threading.Event(), threading.Event()
+    store, under, record = beginning._store_order, suppressing.orders_under, suppressing.record
+
+    def press() -> None:
+        with shop.database.transaction() as session:
+            shirt = session.scalars(select(Variant.id)).one()
+            cart_id, _ = adding.add_by_handle(session, None, shirt, 1, limit=9, article_id=article)
+        with letting(NoLongerSold):
+            shop.place(cart_id)
+
+    def go_on_late(*args: Any, **options: Any) -> Any:
+        looked.set()
+        overlooked.wait(1)
+        return store(*args, **options)
+
+    def after_somebody_has_looked(*args: Any) -> None:
+        record(*args)
+        buyer.start()
+        assert looked.wait(10)
+
+    def look(*args: Any) -> Any:
+        found = under(*args)
+        overlooked.set()
+        return found
+
+    buyer = threading.Thread(target=press)
+    monkeypatch.setattr(beginning, "_store_order", go_on_late)
+    monkeypatch.setattr(suppressing, "record", after_somebody_has_looked)
+    monkeypatch.setattr(suppressing, "orders_under", look)
+    take(shop, article)
+    buyer.join(20)
+
+
+@pytest.mark.usefixtures("pressed")
+def test_a_press_that_no_cart_told_of_when_lines_were_marked_leaves_no_payment_page_behind(shop: Shop) -> None:
+    assert open_sessions(shop) == []
+
+
+@pytest.fixture
+def marking_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    mark, times = suppressing.stop_lines, itertools.count()
+    monkeypatch.setattr(suppressing, "stop_lines", lambda *asked: mark(*asked) if next(times) == 0 else set())
+
+
+@pytest.mark.usefixtures("marking_once", "pressed")
+def test_control_without_waiting_once_more_such_a_press_is_overlooked(shop: Shop) -> None:
     assert len(open_sessions(shop)) == 1
 
 

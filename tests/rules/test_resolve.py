@@ -78,13 +78,14 @@ def test_among_equals_the_story_itself_stands_before_narrow_rules_and_those_befo
     session: Session, tee: Product
 ) -> None:
     article = an_article(session, tags=("Asia",), section="World")
-    every = tie(session, Draft((tee.id,), rule=Rule()))
+    own = tie(session, Draft((tee.id,), article_id=article))
+    narrow = tie(session, Draft((tee.id,), rule=Rule(tag="asia", words="man meet")))
     older = tie(session, Draft((tee.id,), rule=Rule(tag="Asia")))
     newer = tie(session, Draft((tee.id,), rule=Rule(section="world")))
-    narrow = tie(session, Draft((tee.id,), rule=Rule(tag="asia", words="man meet")))
-    own = tie(session, Draft((tee.id,), article_id=article))
+    every = tie(session, Draft((tee.id,), rule=Rule()))
     found = resolve(session, claim())
     assert told(found) == [(own, "shown"), *((tie_in, "lost") for tie_in in (narrow, newer, older, every))]
+    assert found.reasons[0].sentence == f"Tie-in {own} is shown because it is tied to this very story."
     assert [reason.sentence.partition(", ")[2] for reason in found.reasons[1:]] == [
         "which is tied to this very story."
     ] * 4
@@ -92,6 +93,9 @@ def test_among_equals_the_story_itself_stands_before_narrow_rules_and_those_befo
     assert told(resolve(session, claim()))[:2] == [(own, "paused"), (narrow, "shown")]
     pause(session, narrow)
     assert resolve(session, claim()).reasons[3].sentence == f"Rule {older} lost to rule {newer}, which is newer."
+    for tie_in in (older, newer):
+        pause(session, tie_in)
+    assert resolve(session, claim()).reasons[-1].sentence == f"Rule {every} is shown because it is for every story."
     resume(session, own)
     assert told(resolve(session, claim()))[0] == (own, "shown")
 

@@ -72,6 +72,11 @@ def said_in(shop: Shop, cart_id: int) -> list[str]:
         return [line.problem for line in view_cart(session, cart_id, "sgd").lines]
 
 
+def holding_of(shop: Shop, scope: str) -> int:
+    with shop.database.reading() as session:
+        return next(view.id for view in holding(session) if view.scope == scope)
+
+
 SCOPES = [("article", ""), ("section", "WORLD"), ("tag", " north  KOREA"), ("product", ""), ("everywhere", None)]
 
 
@@ -103,7 +108,9 @@ def test_what_is_taken_away_closes_the_payment_page_and_stops_the_cart_until_it_
 def test_the_same_shirt_from_another_story_is_still_sold(
     shop: Shop, article: int, a_cart_with: Callable[[int | None], int], scope: str, value: str
 ) -> None:
-    cart_id = a_cart_with(None)
+    with shop.database.transaction() as session:
+        session.add(Article(id=article + 1, url=f"{STORY}-2", section="Sport", source="feed"))
+    cart_id = a_cart_with(article + 1)
     first = shop.place(cart_id)
     taken = take(shop, scope, value or article)
     assert (taken.carts, taken.sessions, said_in(shop, cart_id)) == (0, 0, [""])
@@ -184,6 +191,9 @@ def test_a_line_that_two_things_stop_is_free_when_both_are_given_back(
             return session.scalars(select(CartLine.stopped)).one()
 
     assert why() == "product"
+    take(shop, "section", "World")
+    assert why() == "product"
+    give_back(shop.database, holding_of(shop, "section"), actor="ed")
     give_back(shop.database, of_product.suppression_id, actor="ed")
     assert why() == "story"
     assert not give_back(shop.database, of_product.suppression_id, actor="ed")
