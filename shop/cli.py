@@ -128,6 +128,39 @@ def seed() -> None:
     click.echo(f"{seeded.products} products and {seeded.zones} shipping zones added.")
 
 
+@main.command()
+@click.argument("product", required=False)
+@click.option("--story", default="", metavar="URL", help="The story's address, where the page does not say it itself.")
+@click.option("--headline", default="", help="The story's headline.")
+@click.option("--cta", default="", help="The call to action.")
+@click.option("--kind", help="Only this form: page, product, iframe, div, card, amp or shortcode.")
+def snippet(product: str | None, story: str, headline: str, cta: str, kind: str | None) -> None:
+    """Print what is pasted into a page, in each form, for PRODUCT (its address) or for a story."""
+    settings = load_settings()
+    from shop.articles.addresses import canonical
+    from shop.articles.snippets import snippets
+    from shop.catalog.showcase import Showcase
+    from shop.db import now
+    from shop.errors import NotFound
+
+    if story and canonical(story) is None:
+        raise click.BadParameter(f"{story} is no address of a story.", param_hint="--story")
+    view = None
+    if product:
+        with open_database(settings) as database, database.reading() as session:
+            view = Showcase().product(session, product)
+        if view is None:
+            raise NotFound("product")
+    made = snippets(settings, view, story=story, headline=headline, cta=cta, day=now().date())
+    chosen = [form for form in made if kind in {None, form.kind}]
+    if not chosen:
+        raise click.BadParameter(f"Here there are {', '.join(form.kind for form in made)}.", param_hint="--kind")
+    if kind:
+        click.echo(chosen[0].text)
+    else:
+        click.echo("\n\n".join(f"{form.kind}: {form.purpose}\n\n{form.text}" for form in chosen))
+
+
 for each in (*MONEY_COMMANDS, *STORY_COMMANDS):
     main.add_command(each)
 

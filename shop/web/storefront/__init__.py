@@ -7,7 +7,7 @@ from typing import Any
 from flask import Blueprint, Flask, Response, request
 from werkzeug.exceptions import MethodNotAllowed
 
-from shop.web.storefront import adding, again, cart, feeds_out, handover, orders, paying, product, shelf, waiting
+from shop.web.storefront import adding, again, cart, feeds_out, handover, orders, paying, product, shelf, short, waiting
 from shop.web.storefront.front import Front
 
 
@@ -29,6 +29,7 @@ def register(app: Flask) -> None:
     door = Blueprint("storefront", __name__)
     door.add_url_rule("/", "shelf", shelf.show)
     door.add_url_rule("/products/<slug>", "product", product.show)
+    door.add_url_rule("/p/<slug>", "short", short.lead_on)
     door.add_url_rule("/products/<slug>/waitlist", "ask_to_be_told", waiting.ask, methods=["POST"])
     door.add_url_rule("/waitlist/removal", "waitlist_removal", waiting.remove, methods=["POST"])
     door.add_url_rule("/cart/lines", "add", adding.add, methods=["POST"])
