@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from shop import __version__
+from shop.insight_commands import COMMANDS as INSIGHT_COMMANDS
 from shop.money_commands import COMMANDS as MONEY_COMMANDS
 from shop.prompt import InOrder, Shop, load_settings, open_database, require_queue, said_in_a_line
 from shop.sandbox_commands import COMMANDS as SANDBOX_COMMANDS
@@ -161,7 +162,7 @@ def snippet(product: str | None, story: str, headline: str, cta: str, kind: str 
         click.echo("\n\n".join(f"{form.kind}: {form.purpose}\n\n{form.text}" for form in chosen))
 
 
-for each in (*MONEY_COMMANDS, *STORY_COMMANDS):
+for each in (*MONEY_COMMANDS, *STORY_COMMANDS, *INSIGHT_COMMANDS):
     main.add_command(each)
 
 

@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -27,6 +28,7 @@ from shop.environment import (
     Port,
     Secrets,
     Words,
+    ZoneName,
     explain,
     from_here,
     is_database,
@@ -64,6 +66,7 @@ class Settings(BaseSettings):
     shop_currency: Currency = "sgd"
     shop_country: Country = "SG"
     shop_locale: LocaleName = "en_SG"
+    shop_time_zone: ZoneName = "UTC"
     shop_publisher_hosts: Words = ()
 
     # Where things are kept
@@ -231,6 +234,11 @@ class Settings(BaseSettings):
     def livemode(self) -> bool:
         """Whether the Stripe key moves real money."""
         return self.stripe_secret_key.get_secret_value().startswith(("sk_live_", "rk_live_"))
+
+    @cached_property
+    def zone(self) -> ZoneInfo:
+        """Whose days reports count in."""
+        return ZoneInfo(self.shop_time_zone)
 
     @cached_property
     def database_url(self) -> str:

@@ -77,6 +77,7 @@ def _demo_environment(
         "SHOP_URL": f"http://{HOST}:{shop_port}",
         "SHOP_SECRET_KEY": keys.secret_key,
         "SHOP_NAME": "The Courier Shop",
+        "SHOP_TIME_ZONE": "Asia/Singapore",
         # One reader at a time: a small machine is enough, and what the processes log does not bury the summary.
         "SHOP_WORKERS": "1",
         "SHOP_THREADS": "2",

@@ -60,10 +60,11 @@ class House:
     curious: Curious
     showcase: Showcase = field(default_factory=Showcase)
     served: CountriesServed = field(init=False)
-    counters: Counters = field(default_factory=Counters)
+    counters: Counters = field(init=False)
 
     def __post_init__(self) -> None:
         self.served = CountriesServed(self.settings.shop_locale)
+        self.counters = Counters(self.settings.zone)
 
     def product(self, slug: str) -> ProductView | None:
         """The product on sale under `slug`, with its stock of this instant; None if there is none."""
