@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from shop.articles.guard_words import guarded, is_sensitive
 from shop.articles.models import GuardWord, Suppression, TieIn, TieInProduct
+from shop.articles.placement import SLOT
 from shop.articles.rules import Rule, keys_of, matches
 from shop.articles.story import Story, as_resolved
 from shop.articles.suppressed import EVERYWHERE, keys_of_story, product_key
@@ -147,6 +148,8 @@ def resolve(
     """
     moment = moment or now()
     story = as_resolved(reader, asked)
+    if not SLOT.fullmatch(slot):
+        return Resolution(story, None, ())
     rows = reader.execute(_CANDIDATES, {"article": story.id, "keys": keys_of(story), "slot": slot}).all()
     ties = [tie for tie in _read(rows, story) if tie.own or matches(tie.rule, story)]
     if not ties:
@@ -158,8 +161,7 @@ def resolve(
     suppressed = next((key for key in keys_of_story(story) if key in open_keys), "")
     words = guarded((row.word, bool(row.guards)) for row in against if row.kind == "guard")
     sensitive = None if story.guard_approved else is_sensitive(story, words)
-    decided = _decide(ties, moment, open_keys, suppressed, sensitive)
-    shown, reasons = decided
+    shown, reasons = _decide(ties, moment, open_keys, suppressed, sensitive)
     return Resolution(
         story,
         shown,
