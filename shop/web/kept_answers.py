@@ -32,8 +32,9 @@ log = structlog.get_logger(__name__)
 KEPT = "understory.kept"
 # Seconds between two looks at the clocks: how long a process may not know of a change.
 LOOK_EVERY = 1.0
-# Seconds after which an answer is made anew though no clock has moved: the stock that it tells of has none.
-LONGEST = 30.0
+# Seconds after which an answer is made anew though no clock has moved: the stock that it tells of has none, and what is sold
+# out shall be seen as soon as what was taken away.
+LONGEST = 2.0
 MOST_ANSWERS = 1024
 MOST_BYTES = 32 * 1024 * 1024
 # An address is kept once it was asked for twice, so that invented ones push nothing out.

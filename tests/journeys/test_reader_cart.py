@@ -2,11 +2,11 @@
 
 import re
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import FrameLocator, Page, expect
 
 from tests.journeys.support.browsers import Browsers
 from tests.journeys.support.house import House
-from tests.journeys.support.steps import add_to_cart, choose, embed_in, expect_paid, pay
+from tests.journeys.support.steps import add_to_cart, choose, embed_in, expect_paid, pay, soon_under_the_story
 
 
 def cart_line(page: Page) -> tuple[str, str]:
@@ -130,7 +130,11 @@ def test_of_two_readers_who_want_the_last_shirt_one_pays_and_one_is_told(browser
     assert house.stock_of("TKT-WHT-S") == (0, 0)
     assert [order.status for order in house.orders()] == ["paid"]
     late.goto(house.article_url)
-    card = embed_in(late)
-    card.get_by_role("radio", name="White", exact=True).check()
+
+    def is_gone(card: FrameLocator) -> bool:
+        card.get_by_role("radio", name="White", exact=True).check()
+        return card.get_by_role("radio", name="S", exact=True).is_disabled()
+
+    card = soon_under_the_story(late, is_gone)
     expect(card.get_by_role("radio", name="S", exact=True)).to_be_disabled()
     browsers.snap(late, "2-gone")

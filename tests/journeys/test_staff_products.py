@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 from tests.journeys.support.browsers import NARROW, Browsers
 from tests.journeys.support.desk import expect_said, log_in, open_product
 from tests.journeys.support.house import House
-from tests.journeys.support.steps import embed_in
+from tests.journeys.support.steps import embed_in, soon_under_the_story
 
 SHIRT = "Trump-Kim summit t-shirt"
 
@@ -53,8 +53,7 @@ def test_staff_change_the_price_and_the_stock_of_the_shirt_and_see_both_under_th
     expect_said(desk, "0 on hand now.")
     browsers.snap(desk, "2-stock")
 
-    story.reload()
-    card = embed_in(story)
+    card = soon_under_the_story(story, lambda card: card.get_by_role("radio", name="XL").is_disabled())
     expect(card.locator("[data-price]")).to_have_text("$42.50")
     expect(card.get_by_role("radio", name=re.compile("XL.*sold out"))).to_be_disabled()
     browsers.snap(story, "3-story")

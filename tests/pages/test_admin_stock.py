@@ -10,6 +10,7 @@ from shop.catalog.models import StockMovement, Variant
 from shop.db import Database
 from tests.builders import a_product, a_variant, variants_of
 from tests.support.reader import Page, Reader
+from tests.support.serving import eventually
 from tests.support.staff import a_desk, trail
 from tests.support.statements import statements
 
@@ -56,19 +57,22 @@ def test_pieces_come_in_with_their_reason(desk: Reader, database: Database, vari
     ]
 
 
-def test_a_corrected_count_is_seen_by_readers_at_once(
+def test_a_corrected_count_is_seen_in_the_shop_at_once_and_under_a_story_soon(
     app: Flask, desk: Reader, database: Database, variant: Variant, address: str
 ) -> None:
     reader = Reader(app.test_client())
+    soon = {"/products/tee": 0.0, "/embed/frame": 4.0}
     places = ("/products/tee", {}), ("/embed/frame", {"product": "tee"})
     for place, query in places:
         assert "Sold out" not in reader.get(place, **query).words
     desk.send(desk.get(address), address, pieces="-2", kind="adjust", reason="Two were stained")
     for place, query in places:
-        assert "Sold out" in reader.get(place, **query).words
+        eventually(lambda place=place, query=query: "Sold out" in reader.get(place, **query).words, within=soon[place])
     desk.send(desk.get(address), address, pieces="1", kind="adjust", reason="One was found")
     for place, query in places:
-        assert "Sold out" not in reader.get(place, **query).words
+        eventually(
+            lambda place=place, query=query: "Sold out" not in reader.get(place, **query).words, within=soon[place]
+        )
 
 
 def test_a_bad_value_is_said_beside_its_field_and_nothing_moves(

@@ -111,23 +111,26 @@ def test_an_empty_shop_says_so(client: FlaskClient) -> None:
 
 
 HIDDEN = {
-    "a draft": {"status": "draft"},
-    "archived": {"status": "archived"},
-    "not yet published": {"publish_at": now() + timedelta(hours=1)},
-    "no longer published": {"unpublish_at": now() - timedelta(seconds=1)},
+    "a draft": ({"status": "draft"}, 404),
+    "archived": ({"status": "archived"}, 410),
+    "not yet published": ({"publish_at": now() + timedelta(hours=1)}, 404),
+    "no longer published": ({"unpublish_at": now() - timedelta(seconds=1)}, 200),
 }
 
 
 @pytest.mark.parametrize("case", HIDDEN)
-def test_what_is_not_on_sale_is_neither_on_the_shelf_nor_at_its_address_nor_bought(
+def test_what_is_not_on_sale_is_neither_on_the_shelf_nor_offered_at_its_address_nor_bought(
     database: Database, client: FlaskClient, case: str
 ) -> None:
+    fields, status = HIDDEN[case]
     with database.transaction() as session:
         a_product(session, "shown", title="Shown")
-        a_product(session, "hidden", title="Hidden", **HIDDEN[case])
+        a_product(session, "hidden", title="Hidden", **fields)
     reader = Reader(client)
     assert shown(reader.get("/")) == ["shown"]
-    assert reader.get("/products/hidden").status == 404
+    there = reader.get("/products/hidden")
+    assert there.status == status
+    assert 'action="/cart/lines"' not in there.text
     assert reader.send(reader.get("/products/shown"), "/cart/lines", product="hidden").status == 404
 
 

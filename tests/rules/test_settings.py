@@ -70,6 +70,7 @@ MALFORMED = [
     ("SANDBOX_PORT", "0", "from 1 to 65535"),
     ("NEWSROOM_PORT", "1e3", "from 1 to 65535"),
     ("SHOP_SESSION_MINUTES", "30", "from 35 to 1440"),
+    ("SHOP_TIME_ZONE", "Asia/Atlantis", "Asia/Singapore"),
     ("SHOP_CDN_SECONDS", "86401", "from 0 to 86400"),
     ("SHOP_PURGE_URL", "ftp://cache/", "http://127.0.0.1:6081/"),
     ("SHOP_PURGE_METHOD", "DELETE", "PURGE"),

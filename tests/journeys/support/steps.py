@@ -1,10 +1,13 @@
 """The steps that several journeys take, each as a person takes it: by what is written on the page."""
 
 import re
+from collections.abc import Callable
+from typing import cast
 
 from playwright.sync_api import FrameLocator, Page, expect
 
 from tests.journeys.support.house import House
+from tests.support.serving import eventually
 
 GOOD_CARD = "4242 4242 4242 4242"
 DECLINED_CARD = "4000 0000 0000 0002"
@@ -18,6 +21,17 @@ def embed_in(page: Page) -> FrameLocator:
     card = page.frame_locator("shop-embed iframe")
     expect(card.get_by_role("heading", level=1)).to_be_visible()
     return card
+
+
+def soon_under_the_story(page: Page, seen: Callable[[FrameLocator], bool]) -> FrameLocator:
+    """The card that a reader sees who opens the story again, with what has changed: at the latest after ten seconds."""
+
+    def look() -> FrameLocator | None:
+        page.reload()
+        card = embed_in(page)
+        return card if seen(card) else None
+
+    return cast("FrameLocator", eventually(look, within=10))
 
 
 def choose(card: FrameLocator | Page, *values: str) -> None:
