@@ -105,7 +105,9 @@ def test_what_is_sold_out_is_named_and_the_rest_can_be_bought(
     assert page.form("/cart/lines")
 
 
-def test_a_product_that_is_sold_out_says_so_and_asks_who_wants_to_be_told(database: Database, client: FlaskClient, tee: Tee) -> None:
+def test_a_product_that_is_sold_out_says_so_and_asks_who_wants_to_be_told(
+    database: Database, client: FlaskClient, tee: Tee
+) -> None:
     empty_shelf(database, *tee.variants)
     page = Reader(client).get("/products/tee")
     assert page.status == 200

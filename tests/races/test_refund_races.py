@@ -224,14 +224,19 @@ def test_without_the_lock_the_schema_refuses_to_count_more_than_was_paid(
 def test_control_without_lock_and_constraint_more_is_counted_than_was_paid(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with without_constraint(shop.database, "orders", "ck_orders_refund_within_paid"):
+    """Whoever commits before the other adds up is seen by them, so it takes a few orders until both have looked too early."""
+    event_and_staff_meet(monkeypatch)
+    monkeypatch.setattr(refunding, "ask", lambda *_, **__: None)
+
+    def counted() -> int:
         order = a_paid_order(shop)
         event = of_the_dashboard(shop, order)
-        event_and_staff_meet(monkeypatch)
-        monkeypatch.setattr(refunding, "ask", lambda *_, **__: None)
         with without_row_locks(shop.database):
             together(lambda: hear(shop, event), lambda: give_back(shop, order, amount_minor=5000))
-        assert sum(sums(shop, order)) == 10_000
+        return sum(sums(shop, order))
+
+    with without_constraint(shop.database, "orders", "ck_orders_refund_within_paid"):
+        assert any(counted() == 10_000 for _ in range(6))
         assert wrong_books(shop) != []
 
 
