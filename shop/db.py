@@ -242,6 +242,7 @@ def _adding(table: type[Base], columns: tuple[str, ...]) -> Prepared:
 
 
 _Row = TypeVar("_Row", bound=Base)
+_Item = TypeVar("_Item")
 
 
 def add_up(
@@ -281,6 +282,12 @@ def _adding_up(dialect: str, table: type[Base], key: tuple[str, ...], counted: s
 def _insert(dialect: str, table: type[Base] | sa.Table) -> postgresql.Insert | sqlite.Insert:
     """An INSERT in the database's own dialect: what to do about a conflict is no common SQL."""
     return (sqlite.insert if dialect == "sqlite" else postgresql.insert)(table)
+
+
+def in_batches(items: Sequence[_Item], size: int) -> Iterator[Sequence[_Item]]:
+    """`items` in order, at most `size` at a time: a statement takes only so many values, and a transaction only so much time."""
+    for first in range(0, len(items), size):
+        yield items[first : first + size]
 
 
 def changed_rows(session: Session, statement: sa.UpdateBase) -> int:

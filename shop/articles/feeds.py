@@ -19,7 +19,7 @@ from shop.articles.knowing import Known, know_all
 from shop.articles.models import Feed
 from shop.articles.story import Story
 from shop.config import Settings
-from shop.db import Database, changed_rows, insert_new, now
+from shop.db import Database, changed_rows, in_batches, insert_new, now
 from shop.errors import InvalidChange, NotFound
 
 log = structlog.get_logger(__name__)
@@ -190,9 +190,9 @@ def _know(database: Database, settings: Settings, listing: Listing) -> Known:
     # A sitemap says less, and often otherwise, than the feeds do, and the two must not take turns.
     source = "page" if listing.is_sitemap else "feed"
     known = Known()
-    for first in range(0, len(ours), STORIES_AT_ONCE):
+    for some in in_batches(ours, STORIES_AT_ONCE):
         with database.transaction() as session:
-            known += know_all(session, ours[first : first + STORIES_AT_ONCE], source)
+            known += know_all(session, some, source)
     return known
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import delete, select, update
 
 from shop.catalog.models import Purge
 from shop.config import Settings
-from shop.db import Database, now
+from shop.db import Database, in_batches, now
 
 log = structlog.get_logger(__name__)
 
@@ -88,8 +88,8 @@ def _tell(settings: Settings, keys: list[str]) -> str:
     name, _, value = settings.shop_purge_header.get_secret_value().partition(":")
     headers = {name.strip(): value.strip()} if name else {}
     try:
-        for start in range(0, len(keys), KEYS_AT_ONCE):
-            some = headers | {"Surrogate-Key": " ".join(keys[start : start + KEYS_AT_ONCE])}
+        for few in in_batches(keys, KEYS_AT_ONCE):
+            some = headers | {"Surrogate-Key": " ".join(few)}
             answer = requests.request(
                 settings.shop_purge_method,
                 settings.shop_purge_url,

@@ -1,8 +1,8 @@
 """Which lines of carts are stopped, and saying so: merchandise was taken away from their story, or their product from sale."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import Connection, Integer, bindparam, cast, select, update
 from sqlalchemy.orm import Session
@@ -13,10 +13,10 @@ from shop.cart.models import Cart, CartLine
 from shop.cart.reading import CartView
 from shop.catalog.models import Product, Variant
 from shop.catalog.stock import full_title
+from shop.db import in_batches
 from shop.errors import NoLongerSold
 
 AT_ONCE = 500  # ids in a statement
-_Item = TypeVar("_Item")
 _LINES = CartLine.__table__.c
 _REACHED = reached_by(_LINES.article_id, _LINES.variant_id).add_columns(_LINES.id.label("line_id"))
 _OF_CART = _REACHED.where(_LINES.cart_id == bindparam("cart"))
@@ -82,12 +82,12 @@ def free_lines(session: Session) -> None:
 def _mark(session: Session, stops: Mapping[int, str], *, anew: bool = False) -> set[int]:
     """Write it to the lines, or `anew` over whatever they say. Their carts are locked first, by id, as everybody does who changes lines."""
     carts: set[int] = set()
-    for ids in _chunks(sorted(stops)):
+    for ids in in_batches(sorted(stops), AT_ONCE):
         carts.update(session.scalars(select(_LINES.cart_id).where(_LINES.id.in_(ids))))
-    for ids in _chunks(sorted(carts)):
+    for ids in in_batches(sorted(carts), AT_ONCE):
         session.execute(select(Cart.id).where(Cart.id.in_(ids)).order_by(Cart.id).with_for_update()).all()
     for why in ("", "story", "product"):
-        for ids in _chunks([line for line, said in sorted(stops.items()) if said == why]):
+        for ids in in_batches([line for line, said in sorted(stops.items()) if said == why], AT_ONCE):
             session.execute(
                 update(CartLine)
                 .where(CartLine.id.in_(ids), CartLine.stopped.not_in((why,) if anew else (why, "product")))
@@ -95,7 +95,3 @@ def _mark(session: Session, stops: Mapping[int, str], *, anew: bool = False) -> 
                 .execution_options(synchronize_session=False)
             )
     return carts
-
-
-def _chunks(items: Sequence[_Item]) -> Iterable[Sequence[_Item]]:
-    return (items[at : at + AT_ONCE] for at in range(0, len(items), AT_ONCE))

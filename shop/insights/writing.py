@@ -1,17 +1,16 @@
 """Writing what has been counted: one row for each day, step and thing, added up where it is there already."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
-from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from shop.articles.models import Article
 from shop.catalog.models import OldSlug, Product
-from shop.db import add_up_all
+from shop.db import add_up_all, in_batches
 from shop.insights.models import InsightCount
 
 if TYPE_CHECKING:
@@ -25,7 +24,6 @@ MOST_ROWS_A_DAY = 200_000
 
 Key = tuple[date, str, "Counted"]
 Row = tuple[date, str, str]
-Thing = TypeVar("Thing")
 
 
 def write(session: Session, counts: Mapping[Key, int]) -> int:
@@ -52,7 +50,7 @@ def write(session: Session, counts: Mapping[Key, int]) -> int:
         summed[(day, step, known)] += times
     rows = spoken.bounded(summed)
     # In the order of their key, always: two processes that write the same rows wait for each other instead of deadlocking.
-    for some in _at_once(sorted(rows.items())):
+    for some in in_batches(sorted(rows.items()), AT_ONCE):
         add_up_all(session, InsightCount, [_row(key, *value) for key, value in some], ("day", "step", "key"), "times")
         spoken.statements += 1
     return spoken.statements
@@ -73,7 +71,7 @@ class _Spoken:
         """The ids of those that are there, by name."""
         return {
             name: number
-            for some in _at_once(sorted(names - {""}))
+            for some in in_batches(sorted(names - {""}), AT_ONCE)
             for name, number in self._rows(statement.where(column.in_(some)))
             if number is not None
         }
@@ -95,7 +93,7 @@ class _Spoken:
 
     def _folded(self, day: date, rows: Mapping[Row, tuple["Counted", int]]) -> dict[Row, tuple["Counted", int]]:
         kept: set[Row] = set()
-        for some in _at_once(sorted({key for _, _, key in rows})):
+        for some in in_batches(sorted({key for _, _, key in rows}), AT_ONCE):
             there = select(InsightCount.day, InsightCount.step, InsightCount.key)
             kept |= {tuple(row) for row in self._rows(there.where(InsightCount.day == day, InsightCount.key.in_(some)))}
         folded: dict[Row, tuple[Counted, int]] = {}
@@ -120,9 +118,3 @@ def _row(key: Row, what: "Counted", times: int) -> dict[str, object]:
         "layout": what.layout,
         "times": times,
     }
-
-
-def _at_once(things: Iterable[Thing]) -> Iterable[list[Thing]]:
-    several = iter(things)
-    while some := list(islice(several, AT_ONCE)):
-        yield some

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from shop.catalog.waitlist import Due, due, forget
-from shop.db import Database, now
+from shop.db import Database, in_batches, now
 from shop.mail.outbox import post
 
 # Addresses told in one transaction: on SQLite nobody else writes meanwhile.
@@ -18,10 +18,7 @@ def tell_waiting(database: Database) -> int:
     """
     with database.reading() as session:
         found = due(session, now())
-    told = 0
-    for start in range(0, len(found), AT_ONCE):
-        told += _tell(database, found[start : start + AT_ONCE])
-    return told
+    return sum(_tell(database, some) for some in in_batches(found, AT_ONCE))
 
 
 def _tell(database: Database, some: Sequence[Due]) -> int:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import stripe
 
+from shop.db import in_batches
 from shop.payments.gateway import Gateway, asking
 from shop.payments.told import (
     CheckoutSession,
@@ -117,9 +118,8 @@ class Listing:
     def events(self, since: datetime, types: Sequence[str]) -> Iterator[tuple[EventTold, ...]]:
         """Events of these types. Stripe keeps them for 30 days (docs.stripe.com/api/events)."""
         # Stripe takes twenty types at most in one question.
-        for first in range(0, len(types), 20):
-            some = list(types[first : first + 20])
-            yield from self._pages(self._v1.events.list, _since(since) | {"types": some}, _read_event)
+        for some in in_batches(types, 20):
+            yield from self._pages(self._v1.events.list, _since(since) | {"types": list(some)}, _read_event)
 
     def _pages(
         self, listed: Callable[..., Any], params: Mapping[str, Any], read: Callable[[Any], T]
